@@ -13,13 +13,14 @@ struct list {
 	struct list *next, *previous;
 };
 
-#define container_of(pointer, type, member) ((type *)((char *)(pointer) - offsetof(type, member)))
+#define container_of(pointer, type, member) ((type *)((char *)(pointer)-offsetof(type, member)))
 
-#define list_for_each(link, head) for ((link) = (head)->next; (link) != (head); (link) = (link)->next)
+#define list_for_each(link, head) \
+	for ((link) = (head)->next; (link) != (head); (link) = (link)->next)
 
 /* As list_for_each; the current element may be removed. */
-#define list_for_each_safe(link, following, head)                                                  \
-	for ((link) = (head)->next, (following) = (link)->next; (link) != (head);                  \
+#define list_for_each_safe(link, following, head)                                 \
+	for ((link) = (head)->next, (following) = (link)->next; (link) != (head); \
 		(link) = (following), (following) = (link)->next)
 
 static inline void list_init(struct list *list)
