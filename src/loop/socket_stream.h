@@ -1,0 +1,34 @@
+/*
+ * Streams over TCP and unix sockets. Receiving goes to the stream's direct place and to a buffer of
+ * SOCKET_RECEIVE_BYTES that all streams of a loop share, until a read comes back short, at most that
+ * much in a turn; sending is one sendmsg a turn, carried on when the socket has room.
+ */
+#ifndef FERRY_LOOP_SOCKET_STREAM_H
+#define FERRY_LOOP_SOCKET_STREAM_H
+
+#include <sys/socket.h>
+
+struct loop;
+struct stream;
+
+#define SOCKET_RECEIVE_BYTES (256u << 10)
+
+/** Make a stream of a connected socket (TCP: TCP_NODELAY is set). Takes @fd on success only.
+ *  @return 0 and the stream, to be started and freed by the caller, or -errno. */
+int socket_stream_adopt(struct loop *loop, int fd, struct stream **ret_stream)
+	__attribute__((warn_unused_result));
+
+/** Begin to connect to @address (AF_INET, AF_INET6 or AF_UNIX); opened() or closed() tells the end.
+ *  @return 0 and the stream, or -errno. */
+int socket_stream_connect(struct loop *loop, const struct sockaddr *address,
+	socklen_t address_bytes, struct stream **ret_stream) __attribute__((warn_unused_result));
+
+/** For a TCP stream: notice a dead peer after about @timeout_ms even when idle (keepalive probes and
+ *  TCP_USER_TIMEOUT). Other streams: nothing. */
+void socket_stream_detect_death(struct stream *stream, unsigned timeout_ms);
+
+/** The local address of the stream's socket. @return 0 or -errno (-ENOTSOCK: not a socket). */
+int socket_stream_local_address(const struct stream *stream, struct sockaddr_storage *ret_address)
+	__attribute__((warn_unused_result));
+
+#endif
