@@ -11,4 +11,7 @@
 /** The CRC32C of @bytes bytes at @from that follow data whose CRC32C is @crc (0 at the start). */
 uint32_t crc32c(uint32_t crc, const void *from, size_t bytes);
 
+/** As crc32c(), always by the table-driven routine: for tests and benchmarks. */
+uint32_t crc32c_by_table(uint32_t crc, const void *from, size_t bytes);
+
 #endif
