@@ -16,7 +16,7 @@
 
 /* What precedes the path: a name or an address without brackets, and a port. */
 struct url_address {
-	char host[URL_HOST_MAX];
+	char host[URL_HOST_MAX]; /* an IPv6 address may end in a zone: fe80::1%eth0 */
 	uint16_t port;
 	bool has_port;
 };
@@ -29,11 +29,12 @@ struct url {
 };
 
 /** Parse `HOST[:PORT]`, `[IPV6][:PORT]` or a bare IPv6 address. Port 0 is legal.
+ *  A host that ends in a number must be an IPv4 address.
  *  @return 0, or -EINVAL with @ret_problem a constant sentence saying what is wrong. */
 int url_address_parse(const char *text, struct url_address *ret_address, const char **ret_problem)
 	__attribute__((warn_unused_result));
 
-/** Parse a URL. @return as url_address_parse(). */
+/** Parse a URL. The path is taken as it is, with no escapes. @return as url_address_parse(). */
 int url_parse(const char *text, struct url *ret_url, const char **ret_problem)
 	__attribute__((warn_unused_result));
 
@@ -42,7 +43,7 @@ bool url_is_url(const char *text);
 
 #define URL_ADDRESS_TEXT_MAX (URL_HOST_MAX + 8)
 
-/** Write `HOST:PORT`, an IPv6 address in brackets. */
+/** Write `HOST:PORT`, or `HOST` if there is no port; an IPv6 address in brackets. */
 void url_address_to_text(const struct url_address *address, char ret_text[URL_ADDRESS_TEXT_MAX]);
 
 #endif
