@@ -16,8 +16,8 @@ struct clock;
 
 #define LOG_BURST     10
 #define LOG_WINDOW_NS 1000000000u
-#define LOG_LINE_MAX  1024 /* bytes; a longer line is cut */
-#define LOG_KEYS_MAX  64   /* distinct rate-limited keys remembered */
+#define LOG_LINE_MAX  1024 /* bytes with NUL; a longer line is cut */
+#define LOG_KEYS_MAX  64   /* keys remembered; one more takes the place of the stalest */
 
 enum log_level {
 	LOG_LEVEL_ERROR,   /* the operator must act */
@@ -34,18 +34,21 @@ typedef void log_sink(void *context, enum log_level level, const char *line);
 /** Make a log that passes lines of @level and more important ones to @sink.
  *  @return the log, owned by the caller, or NULL without memory. */
 struct log *log_new(enum log_level level, log_sink *sink, void *context, struct clock *clock);
+
+/** Free @log, which may be NULL. Lines that were left out since the last are not reported. */
 void log_free(struct log *log);
 
 /** Write one line. @key names the call site for the rate limit ("connection refused"): a string
- *  constant; NULL is never limited. Bytes that are not printable ASCII are shown as \xNN, so that
- *  a peer's strings cannot forge lines. */
+ *  constant, which is kept; NULL is never limited. Bytes that are not printable ASCII are shown as
+ *  \xNN, so that a peer's strings cannot forge lines. */
 void log_write(struct log *log, enum log_level level, const char *key, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
 
-/** Whether a line of this level would be passed on. */
+/** @return whether a line of @level would be passed on; false for a NULL @log. */
 bool log_is_enabled(const struct log *log, enum log_level level);
 
 /** @return 0 and the level named "error", "warning", "info" or "debug", or -EINVAL. */
-int log_level_parse(const char *name, enum log_level *ret_level) __attribute__((warn_unused_result));
+int log_level_parse(const char *name, enum log_level *ret_level)
+	__attribute__((warn_unused_result));
 
 #endif
