@@ -1,0 +1,78 @@
+/*
+ * How file operations are served: by the ring of the loop (file_ring.c), by threads
+ * (file_threads.c), or under a simulated clock by the loop itself. One of the three is chosen when
+ * the loop begins and stays.
+ *
+ * An operation goes from queued (step 7 of the turn begins it) over being carried out to finished
+ * (step 3 of a turn calls done). The threads return theirs as a message instead (step 4).
+ */
+#ifndef FERRY_LOOP_FILE_PRIVATE_H
+#define FERRY_LOOP_FILE_PRIVATE_H
+
+#include "base/list.h"
+#include "loop/file.h"
+
+struct file_ring;
+struct file_threads;
+
+struct files {
+	struct loop *loop;
+	struct list queued;
+	struct list finished;
+	struct file_ring *ring;       /* or */
+	struct file_threads *threads; /* or neither: executed by the loop itself */
+};
+
+void files_init(struct files *files, struct loop *loop);
+void files_deinit(struct files *files);
+
+/** Choose who serves, on the loop's thread. @return 0 or -errno. */
+int files_begin(struct files *files, enum loop_files how) __attribute__((warn_unused_result));
+
+/** Begin what is queued. */
+void files_flush(struct files *files);
+
+/** Call done() of what has finished. */
+void files_complete(struct files *files);
+
+/** @return whether there is something to do without waiting. */
+bool files_are_ready(const struct files *files);
+
+/** Before the loop sleeps: let completions wake it. @return false if there is one already. */
+bool files_fall_asleep(struct files *files);
+void files_wake_up(struct files *files);
+
+/** Carry @operation out, blocking, and set its result. */
+void file_execute(struct file_operation *operation);
+
+/* The ring. It is made on the loop's thread and belongs to it. */
+
+/** @return 0, or -errno: among others where the kernel or a filter refuses io_uring. */
+int file_ring_new(struct loop *loop, struct file_ring **ret_ring)
+	__attribute__((warn_unused_result));
+void file_ring_free(struct file_ring *ring);
+
+/** Prepare @operation for the next file_ring_submit(). @return false: full, try again later. */
+bool file_ring_prepare(struct file_ring *ring, struct file_operation *operation)
+	__attribute__((warn_unused_result));
+void file_ring_submit(struct file_ring *ring);
+
+/** Collect completions: finished operations go to @finished, the rest of short transfers to
+ *  @queued. */
+void file_ring_reap(struct file_ring *ring, struct list *finished, struct list *queued);
+bool file_ring_is_ready(const struct file_ring *ring);
+bool file_ring_fall_asleep(struct file_ring *ring);
+void file_ring_wake_up(struct file_ring *ring);
+
+/* The threads: started with the first operation. */
+
+#define FILE_THREAD_COUNT 8
+
+int file_threads_new(struct loop *loop, struct file_threads **ret_threads)
+	__attribute__((warn_unused_result));
+
+/** End the threads, after what they are doing. NULL is legal. */
+void file_threads_free(struct file_threads *threads);
+void file_threads_start(struct file_threads *threads, struct file_operation *operation);
+
+#endif
