@@ -19,6 +19,7 @@ int socket_stream_adopt(struct loop *loop, int fd, struct stream **ret_stream)
 	__attribute__((warn_unused_result));
 
 /** Begin to connect to @address (AF_INET, AF_INET6 or AF_UNIX); opened() or closed() tells the end.
+ *  A refusal, even one known at once, is closed()'s to tell (EAGAIN: a unix listener's queue is full).
  *  @return 0 and the stream, or -errno. */
 int socket_stream_connect(struct loop *loop, const struct sockaddr *address,
 	socklen_t address_bytes, struct stream **ret_stream) __attribute__((warn_unused_result));

@@ -24,6 +24,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "loop/output.h"
+
 struct loop;
 struct stream;
 
@@ -34,8 +36,7 @@ struct stream_handler {
 	/* @direct_bytes more bytes lie where stream_direct() asked for them, and @bytes bytes at
 	 * @data follow (either may be 0, not both). @return how many of @data were taken: all,
 	 * unless the stream is now paused. */
-	size_t (*received)(
-		void *context, size_t direct_bytes, const uint8_t *data, size_t bytes);
+	size_t (*received)(void *context, size_t direct_bytes, const uint8_t *data, size_t bytes);
 	/* Output has drained to nothing, after stream_tell_drained(). May be NULL. */
 	void (*drained)(void *context);
 	/* The stream is closed: @error 0 when the peer ended it in order, else the errno (positive).
@@ -50,7 +51,7 @@ struct stream_lease {
 	void (*returned)(struct stream_lease *lease, bool is_sent);
 };
 
-#define STREAM_PUT_MAX 512 /* bytes of one stream_put() */
+#define STREAM_PUT_MAX OUTPUT_PUT_MAX /* bytes of one stream_put() */
 
 /** Begin: set the handler and let bytes flow. Output may be reserved and put before. */
 void stream_start(struct stream *stream, const struct stream_handler *handler, void *context);
@@ -64,21 +65,41 @@ void stream_free(struct stream *stream);
 int stream_reserve(struct stream *stream, size_t put_bytes, unsigned piece_count)
 	__attribute__((warn_unused_result));
 
+/* A stream begins with its output queue, so that the calls of the hot path are inline. */
+static inline struct output *stream_output(const struct stream *stream)
+{
+	return (struct output *)(uintptr_t)stream;
+}
+
 /** @return whether @put_bytes bytes and @piece_count pieces more fit into the output. */
-bool stream_has_room(const struct stream *stream, size_t put_bytes, unsigned piece_count);
+static inline bool stream_has_room(const struct stream *stream, size_t put_bytes,
+	unsigned piece_count)
+{
+	return output_has_room(stream_output(stream), put_bytes, piece_count);
+}
 
 /** @return room for the next @bytes bytes of output (1..STREAM_PUT_MAX), to be filled before
- *  control returns to the loop. There must be room: it is an error of the program if not. On a
- *  closed stream the bytes go nowhere. */
-uint8_t *stream_put(struct stream *stream, size_t bytes);
+ *  control returns to the loop and before stream_reserve(). There must be room: it is an error of
+ *  the program if not. On a closed stream the bytes go nowhere. */
+static inline uint8_t *stream_put(struct stream *stream, size_t bytes)
+{
+	return output_put(stream_output(stream), bytes);
+}
 
 /** Append @bytes bytes (at least 1) at @data to the output without copying. They must not change
- *  until @lease is returned; @lease NULL: they never change. */
-void stream_lend(
-	struct stream *stream, const void *data, size_t bytes, struct stream_lease *lease);
+ *  until @lease is returned; @lease NULL: they never change. There must be room, as for stream_put().
+ *  On a closed stream the lease is returned by the loop later on. */
+static inline void stream_lend(struct stream *stream, const void *data, size_t bytes,
+	struct stream_lease *lease)
+{
+	output_lend(stream_output(stream), data, bytes, lease);
+}
 
 /** @return output bytes not yet handed to the kernel. */
-size_t stream_unsent_bytes(const struct stream *stream);
+static inline size_t stream_unsent_bytes(const struct stream *stream)
+{
+	return stream_output(stream)->unsent_bytes;
+}
 
 /** Call drained() once, when all output so far put has been handed to the kernel. */
 void stream_tell_drained(struct stream *stream);
