@@ -164,10 +164,15 @@ bool file_ring_prepare(struct file_ring *ring, struct file_operation *operation)
 
 void file_ring_submit(struct file_ring *ring)
 {
-	/* On failure (EINTR, EAGAIN, EBUSY) they stay in the queue, file_ring_is_ready() keeps the
-	 * loop from sleeping, and the next turn tries again. */
-	if (io_uring_sq_ready(&ring->uring) > 0)
-		(void)io_uring_submit(&ring->uring);
+	int result;
+
+	if (io_uring_sq_ready(&ring->uring) == 0)
+		return;
+	/* On these failures they stay in the queue, file_ring_is_ready() keeps the loop from
+	 * sleeping, and the next turn tries again. */
+	result = io_uring_submit(&ring->uring);
+	assert(result >= 0 || result == -EINTR || result == -EAGAIN || result == -EBUSY ||
+		result == -ENOMEM);
 }
 
 static bool ring_has_task_work(const struct file_ring *ring)

@@ -146,7 +146,7 @@ static int loop_spin(struct loop *loop, int sleep_ms)
 	/* An idle moment: the time to learn the limit. */
 	if (!loop->is_wake_latency_measured) {
 		loop->is_wake_latency_measured = true;
-		loop->spin.limit_ns = spin_limit_ns(cpu_wake_latency_ns(), cpu_allowed_count());
+		loop->spin.limit_ns = spin_limit_ns(cpu_wake_latency_ns(), 2);
 	}
 	return 0;
 }

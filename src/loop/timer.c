@@ -4,7 +4,6 @@
  */
 #include "loop/timer.h"
 
-#include <assert.h>
 #include <stddef.h>
 
 #include "base/clock.h"

@@ -1,0 +1,547 @@
+#include "loop/loop.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "loop/loop_private.h"
+#include "loop/pool.h"
+
+#define SENDER_COUNT  2
+#define MESSAGE_COUNT 20000
+
+static int setup(void **state)
+{
+	return loop_new(NULL, (struct loop **)state);
+}
+
+static int setup_simulated(void **state)
+{
+	static struct simulated_clock clock;
+	const struct loop_options options = {.clock = &clock.clock};
+
+	simulated_clock_init(&clock, 1);
+	return loop_new(&options, (struct loop **)state);
+}
+
+static int teardown(void **state)
+{
+	loop_free(*state);
+	return 0;
+}
+
+/* Tasks */
+
+struct task_probe {
+	struct loop_task task;
+	struct loop *loop;
+	int run_count;
+	int again_count; /* times left to ask for another turn */
+	int defer_count; /* times left to defer itself */
+};
+
+static void probe_run(struct loop_task *task)
+{
+	struct task_probe *probe = container_of(task, struct task_probe, task);
+
+	probe->run_count++;
+	if (probe->again_count-- > 0)
+		loop_again(probe->loop, task);
+	else if (probe->defer_count-- > 0)
+		loop_defer(probe->loop, task);
+}
+
+static void task_probe_init(struct task_probe *probe, struct loop *loop)
+{
+	*probe = (struct task_probe){.loop = loop};
+	loop_task_init(&probe->task, probe_run);
+}
+
+static void test_loop_runs_task_once_when_deferred_twice(void **state)
+{
+	struct task_probe probe;
+
+	task_probe_init(&probe, *state);
+	loop_defer(*state, &probe.task);
+	loop_defer(*state, &probe.task);
+	loop_again(*state, &probe.task);
+	assert_int_equal(loop_turn(*state, -1), 0);
+	assert_int_equal(probe.run_count, 1);
+}
+
+static void test_loop_runs_deferred_in_same_turn_when_they_defer(void **state)
+{
+	struct task_probe probe;
+
+	task_probe_init(&probe, *state);
+	probe.defer_count = 3;
+	loop_defer(*state, &probe.task);
+	assert_int_equal(loop_turn(*state, -1), 0);
+	assert_int_equal(probe.run_count, 4);
+}
+
+static void test_loop_does_not_sleep_when_a_task_wants_another_turn(void **state)
+{
+	struct task_probe probe;
+
+	task_probe_init(&probe, *state);
+	probe.again_count = 2;
+	loop_again(*state, &probe.task);
+	for (int i = 1; i <= 3; i++) {
+		assert_int_equal(loop_turn(*state, -1), 0);
+		assert_int_equal(probe.run_count, i);
+	}
+	assert_int_equal(loop_turn(*state, 0), 0);
+	assert_int_equal(probe.run_count, 3);
+}
+
+static void test_loop_does_not_run_task_when_cancelled(void **state)
+{
+	struct task_probe probe;
+
+	task_probe_init(&probe, *state);
+	loop_defer(*state, &probe.task);
+	loop_task_cancel(&probe.task);
+	loop_again(*state, &probe.task);
+	loop_task_cancel(&probe.task);
+	loop_task_cancel(&probe.task);
+	assert_int_equal(loop_turn(*state, 0), 0);
+	assert_int_equal(probe.run_count, 0);
+}
+
+/* Watches */
+
+struct pipe_probe {
+	struct loop_watch watch;
+	int write_fd;
+	int ready_count;
+	int poll_count;
+	int poll_finds; /* the poll that finds something; 0: none */
+	struct pipe_probe *to_unwatch;
+};
+
+static void pipe_ready(struct loop_watch *watch, uint32_t epoll_events)
+{
+	struct pipe_probe *probe = container_of(watch, struct pipe_probe, watch);
+
+	assert_true((epoll_events & EPOLLIN) != 0);
+	probe->ready_count++;
+	if (probe->to_unwatch != NULL)
+		loop_unwatch(&probe->to_unwatch->watch);
+}
+
+static bool pipe_poll(struct loop_watch *watch)
+{
+	struct pipe_probe *probe = container_of(watch, struct pipe_probe, watch);
+
+	return ++probe->poll_count == probe->poll_finds;
+}
+
+static void pipe_open(struct pipe_probe *probe, struct loop *loop)
+{
+	int fds[2];
+
+	assert_int_equal(pipe2(fds, O_CLOEXEC | O_NONBLOCK), 0);
+	*probe = (struct pipe_probe){.watch = {.ready = pipe_ready, .fd = fds[0]}};
+	probe->write_fd = fds[1];
+	assert_int_equal(loop_watch(loop, &probe->watch, EPOLLIN), 0);
+}
+
+static void pipe_write(const struct pipe_probe *probe)
+{
+	assert_int_equal(write(probe->write_fd, "x", 1), 1);
+}
+
+static void pipe_close(struct pipe_probe *probe)
+{
+	loop_unwatch(&probe->watch);
+	assert_int_equal(close(probe->watch.fd), 0);
+	assert_int_equal(close(probe->write_fd), 0);
+}
+
+static void test_loop_tells_once_when_a_descriptor_becomes_readable(void **state)
+{
+	struct pipe_probe probe;
+
+	pipe_open(&probe, *state);
+	assert_int_equal(loop_turn(*state, 0), 0);
+	assert_int_equal(probe.ready_count, 0);
+	pipe_write(&probe);
+	assert_int_equal(loop_turn(*state, -1), 0);
+	assert_int_equal(loop_turn(*state, 0), 0);
+	assert_int_equal(probe.ready_count, 1);
+	pipe_write(&probe);
+	assert_int_equal(loop_turn(*state, -1), 0);
+	assert_int_equal(probe.ready_count, 2);
+	pipe_close(&probe);
+}
+
+static void test_loop_forgets_fetched_events_when_unwatched(void **state)
+{
+	struct pipe_probe probes[2];
+
+	for (int i = 0; i < 2; i++) {
+		pipe_open(&probes[i], *state);
+		probes[i].to_unwatch = &probes[1 - i];
+	}
+	for (int i = 0; i < 2; i++)
+		pipe_write(&probes[i]);
+	assert_int_equal(loop_turn(*state, -1), 0);
+	assert_int_equal(probes[0].ready_count + probes[1].ready_count, 1);
+	for (int i = 0; i < 2; i++)
+		pipe_close(&probes[i]);
+}
+
+static void test_loop_fails_when_a_regular_file_is_watched(void **state)
+{
+	CLEANUP(cleanup_close) int fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+	struct loop_watch watch = {.ready = pipe_ready, .fd = fd};
+
+	assert_int_equal(loop_watch(*state, &watch, EPOLLIN), -EPERM);
+	loop_unwatch(&watch);
+}
+
+/* A clock on which each look takes 1 us. */
+static uint64_t ticking_now_ns(struct clock *clock)
+{
+	return ((struct simulated_clock *)clock)->time_ns += 1000;
+}
+
+static void test_loop_polls_the_active_watch_when_it_spins(void **state)
+{
+	struct simulated_clock clock = {.clock.now_ns = ticking_now_ns};
+	const struct loop_options options = {.clock = &clock.clock};
+	struct pipe_probe probe;
+	struct loop *loop;
+
+	(void)state;
+	assert_int_equal(loop_new(&options, &loop), 0);
+	pipe_open(&probe, loop);
+	probe.watch.poll = pipe_poll;
+	assert_int_equal(loop_turn(loop, 0), 0);
+	/* Whatever the machine allows: */
+	spin_init(&loop->spin, 50000);
+	loop->is_wake_latency_measured = true;
+
+	pipe_write(&probe);
+	assert_int_equal(loop_turn(loop, -1), 0);
+	assert_int_equal(probe.ready_count, 1);
+	assert_int_equal(probe.poll_count, 0);
+	probe.poll_finds = 20;
+	assert_int_equal(loop_turn(loop, -1), 0);
+	assert_int_equal(probe.poll_count, 20);
+	assert_int_equal(probe.ready_count, 1);
+	/* Nothing is found: it sleeps and backs off. */
+	assert_int_equal(loop_turn(loop, 1), 0);
+	assert_int_equal(loop->spin.skip, 1);
+	assert_true(probe.poll_count > 100);
+	pipe_close(&probe);
+	assert_null(loop->active);
+	loop_free(loop);
+}
+
+/* Messages */
+
+struct note {
+	struct loop_message message;
+	struct sender *sender;
+	int number;
+};
+
+struct sender {
+	struct loop *loop;
+	struct note *notes;
+	int delivered_count;
+	int *left_count; /* of all senders */
+	pthread_t thread;
+};
+
+static void note_deliver(struct loop_message *message)
+{
+	struct note *note = container_of(message, struct note, message);
+	struct sender *sender = note->sender;
+
+	assert_int_equal(note->number, sender->delivered_count);
+	sender->delivered_count++;
+	if (--*sender->left_count == 0)
+		loop_stop(sender->loop);
+}
+
+static void *sender_run(void *context)
+{
+	struct sender *sender = context;
+
+	for (int i = 0; i < MESSAGE_COUNT; i++) {
+		struct note *note = &sender->notes[i];
+
+		note->message.deliver = note_deliver;
+		note->sender = sender;
+		note->number = i;
+		loop_post(sender->loop, &note->message);
+		/* Let the loop fall asleep at times. */
+		if (i % 1000 == 0)
+			(void)sched_yield();
+	}
+	return NULL;
+}
+
+static void send_messages(struct loop *loop)
+{
+	struct sender senders[SENDER_COUNT];
+	int left_count = SENDER_COUNT * MESSAGE_COUNT;
+
+	for (int i = 0; i < SENDER_COUNT; i++) {
+		senders[i] = (struct sender){.loop = loop, .left_count = &left_count};
+		senders[i].notes = calloc(MESSAGE_COUNT, sizeof(struct note));
+		assert_non_null(senders[i].notes);
+		assert_int_equal(pthread_create(&senders[i].thread, NULL, sender_run, &senders[i]),
+			0);
+	}
+	assert_int_equal(loop_run(loop), 0);
+	for (int i = 0; i < SENDER_COUNT; i++) {
+		assert_int_equal(pthread_join(senders[i].thread, NULL), 0);
+		assert_int_equal(senders[i].delivered_count, MESSAGE_COUNT);
+		free(senders[i].notes);
+	}
+}
+
+static void test_loop_delivers_in_order_when_threads_post(void **state)
+{
+	send_messages(*state);
+}
+
+static void test_loop_delivers_in_order_when_it_sleeps_at_once(void **state)
+{
+	const struct loop_options options = {.is_spinning_off = true};
+	struct loop *loop;
+
+	(void)state;
+	assert_int_equal(loop_new(&options, &loop), 0);
+	send_messages(loop);
+	loop_free(loop);
+}
+
+struct ping {
+	struct loop_message message;
+	struct loop *to;
+	struct ping *answer; /* to post; NULL: stop */
+	int *left_count;
+};
+
+static void ping_deliver(struct loop_message *message)
+{
+	struct ping *ping = container_of(message, struct ping, message);
+
+	if (--*ping->left_count <= 0)
+		loop_stop(ping->to);
+	loop_post(ping->answer->to, &ping->answer->message);
+}
+
+static void *ping_run(void *context)
+{
+	struct loop *loop = context;
+
+	return loop_run(loop) == 0 ? NULL : loop;
+}
+
+static void test_loop_wakes_each_time_when_two_loops_play_ping_pong(void **state)
+{
+	const struct loop_options options = {.is_spinning_off = true};
+	int left_counts[2] = {2000, 2000};
+	struct loop *loops[2];
+	struct ping pings[2];
+	pthread_t thread;
+	void *failed;
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(loop_new(&options, &loops[i]), 0);
+		pings[i] = (struct ping){
+			.message.deliver = ping_deliver,
+			.to = loops[i],
+			.answer = &pings[1 - i],
+			.left_count = &left_counts[i],
+		};
+	}
+	loop_post(loops[0], &pings[0].message);
+	assert_int_equal(pthread_create(&thread, NULL, ping_run, loops[0]), 0);
+	assert_int_equal(loop_run(loops[1]), 0);
+	assert_int_equal(pthread_join(thread, &failed), 0);
+	assert_null(failed);
+	for (int i = 0; i < 2; i++)
+		loop_free(loops[i]);
+}
+
+/* Running */
+
+static void test_loop_returns_when_stopped_before_it_runs(void **state)
+{
+	loop_stop(*state);
+	assert_int_equal(loop_run(*state), 0);
+}
+
+static void fire_stop(struct timer *timer)
+{
+	loop_stop(timer->loop);
+}
+
+static void ignore_signal(int number)
+{
+	(void)number;
+}
+
+static void test_loop_goes_on_when_signals_interrupt_it(void **state)
+{
+	const struct sigaction action = {.sa_handler = ignore_signal};
+	const struct itimerval often = {.it_interval.tv_usec = 1000, .it_value.tv_usec = 1000};
+	const struct itimerval never = {0};
+	struct timer timer;
+
+	assert_int_equal(sigaction(SIGALRM, &action, NULL), 0);
+	assert_int_equal(setitimer(ITIMER_REAL, &often, NULL), 0);
+	timer_init(&timer, *state, fire_stop);
+	timer_arm_after(&timer, 20);
+	assert_int_equal(loop_run(*state), 0);
+	assert_int_equal(setitimer(ITIMER_REAL, &never, NULL), 0);
+}
+
+static void test_loop_tells_of_a_deadlock_when_simulated_and_nothing_is_left(void **state)
+{
+	struct timer timer;
+
+	assert_int_equal(loop_turn(*state, -1), 0);
+	timer_init(&timer, *state, fire_stop);
+	timer_arm_after(&timer, 1000);
+	assert_int_equal(loop_run(*state), 0);
+	assert_int_equal(loop_now_ns(*state), 1 + CLOCK_SECOND_NS);
+	assert_int_equal(loop_run(*state), -EDEADLK);
+}
+
+static void test_loop_watches_nothing_when_simulated(void **state)
+{
+	struct loop_watch watch = {.ready = pipe_ready, .fd = 0};
+
+	assert_int_equal(loop_watch(*state, &watch, EPOLLIN), -EOPNOTSUPP);
+}
+
+/* An embedder's loop */
+
+static bool is_readable(struct loop *loop)
+{
+	struct pollfd poll_fd = {.fd = loop_fd(loop), .events = POLLIN};
+
+	return poll(&poll_fd, 1, 0) == 1;
+}
+
+static void count_delivery(struct loop_message *message)
+{
+	message->deliver = NULL;
+}
+
+static void test_loop_descriptor_tells_when_something_is_pending(void **state)
+{
+	struct loop_message message = {.deliver = count_delivery};
+	struct task_probe probe;
+	struct timer timer;
+
+	/* The first turn is always due. */
+	assert_int_equal(loop_prepare_poll(*state), 0);
+	assert_int_equal(loop_turn(*state, 0), 0);
+	assert_int_equal(loop_prepare_poll(*state), -1);
+	assert_false(is_readable(*state));
+
+	loop_post(*state, &message);
+	assert_true(is_readable(*state));
+	assert_int_equal(loop_turn(*state, 0), 0);
+	assert_null(message.deliver);
+	assert_false(is_readable(*state));
+
+	task_probe_init(&probe, *state);
+	loop_defer(*state, &probe.task);
+	assert_int_equal(loop_prepare_poll(*state), 0);
+	assert_int_equal(loop_turn(*state, 0), 0);
+
+	timer_init(&timer, *state, fire_stop);
+	timer_arm_after(&timer, 5000);
+	assert_in_range(loop_prepare_poll(*state), 1, 5000);
+	timer_disarm(&timer);
+	assert_int_equal(loop_prepare_poll(*state), -1);
+}
+
+/* A clock that the test moves, but not a simulated one. */
+static uint64_t standing_now_ns(struct clock *clock)
+{
+	return ((struct simulated_clock *)clock)->time_ns;
+}
+
+static void test_loop_trims_its_pool_once_when_idle_for_a_second(void **state)
+{
+	struct simulated_clock clock = {.clock.now_ns = standing_now_ns};
+	const struct loop_options options = {.clock = &clock.clock, .is_spinning_off = true};
+	struct pool_share share = {0};
+	struct pool_request request = {.share = &share, .bytes = POOL_BUFFER_MAX};
+	struct loop *loop;
+
+	(void)state;
+	assert_int_equal(loop_new(&options, &loop), 0);
+	assert_int_equal(loop_turn(loop, 1), 0);
+	assert_int_equal(loop_prepare_poll(loop), -1);
+	for (int i = 0; i < 2; i++) {
+		assert_true(pool_take(loop_pool(loop), &request));
+		pool_give(loop_pool(loop), &request);
+		assert_int_equal(loop_turn(loop, 1), 0);
+		assert_int_equal(loop_prepare_poll(loop), 1000);
+		/* The first time it has been used meanwhile. */
+		if (i == 0) {
+			assert_true(pool_take(loop_pool(loop), &request));
+			pool_give(loop_pool(loop), &request);
+		}
+		clock.time_ns += CLOCK_SECOND_NS;
+		assert_int_equal(loop_turn(loop, 0), 0);
+		assert_int_equal(pool_trim_mark(loop_pool(loop)) != 0, i == 0);
+	}
+	assert_int_equal(loop_turn(loop, 1), 0);
+	assert_int_equal(loop_prepare_poll(loop), -1);
+	loop_free(loop);
+}
+
+#define LOOP_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		LOOP_TEST(test_loop_runs_task_once_when_deferred_twice),
+		LOOP_TEST(test_loop_runs_deferred_in_same_turn_when_they_defer),
+		LOOP_TEST(test_loop_does_not_sleep_when_a_task_wants_another_turn),
+		LOOP_TEST(test_loop_does_not_run_task_when_cancelled),
+		LOOP_TEST(test_loop_tells_once_when_a_descriptor_becomes_readable),
+		LOOP_TEST(test_loop_forgets_fetched_events_when_unwatched),
+		LOOP_TEST(test_loop_fails_when_a_regular_file_is_watched),
+		cmocka_unit_test(test_loop_polls_the_active_watch_when_it_spins),
+		LOOP_TEST(test_loop_delivers_in_order_when_threads_post),
+		cmocka_unit_test(test_loop_delivers_in_order_when_it_sleeps_at_once),
+		cmocka_unit_test(test_loop_wakes_each_time_when_two_loops_play_ping_pong),
+		LOOP_TEST(test_loop_returns_when_stopped_before_it_runs),
+		LOOP_TEST(test_loop_goes_on_when_signals_interrupt_it),
+		cmocka_unit_test_setup_teardown(
+			test_loop_tells_of_a_deadlock_when_simulated_and_nothing_is_left,
+			setup_simulated, teardown),
+		cmocka_unit_test_setup_teardown(test_loop_watches_nothing_when_simulated,
+			setup_simulated, teardown),
+		LOOP_TEST(test_loop_descriptor_tells_when_something_is_pending),
+		cmocka_unit_test(test_loop_trims_its_pool_once_when_idle_for_a_second),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
