@@ -1,0 +1,151 @@
+# shellcheck shell=bash disable=SC2154
+# The steps of `attach`, run in the guest. Given: nqn, uuid, port, size_mb.
+#
+# The device is used in two parts: the filesystem has the first 192 MiB, fio writes behind it.
+
+transport=(-t tcp -a 10.0.2.2 -s "$port")
+filesystem_mb=192
+mount_point=/mnt/disk
+# Tens of megabytes of files large and small, links and folders.
+source_folder=/usr/bin
+mkdir -p $mount_point
+
+discovery_lists_the_subsystem() {
+	local log
+	log=$(nvme discover "${transport[@]}" -o json)
+	echo "$log"
+	jq -e --arg nqn "$nqn" --arg port "$port" '.records[]
+		| select(.subnqn == $nqn and .subtype == "nvme subsystem" and .trtype == "tcp"
+			and .traddr == "10.0.2.2" and .trsvcid == $port)' <<<"$log" ||
+		fail "no record for $nqn at 10.0.2.2:$port"
+}
+
+connect_all_connects() {
+	nvme connect-all "${transport[@]}"
+	namespace_of "$nqn"
+	nvme disconnect -n "$nqn"
+	wait_until 10 has_no_controllers
+}
+
+connect_makes_two_queues() {
+	local controller
+	nvme connect "${transport[@]}" -n "$nqn" --nr-io-queues=2 --keep-alive-tmo=5 \
+		--reconnect-delay=1 --ctrl-loss-tmo=60
+	namespace_of "$nqn"
+	controller=$(controller_of "$nqn")
+	# The admin queue counts.
+	equal queue_count 3 "$(cat "/sys/class/nvme/$controller/queue_count")"
+	equal state live "$(cat "/sys/class/nvme/$controller/state")"
+	equal kato 5 "$(cat "/sys/class/nvme/$controller/kato")"
+}
+
+identify_is_plausible() {
+	local controller device control namespace
+	controller=$(controller_of "$nqn")
+	device=$(namespace_of "$nqn")
+	nvme list
+	nvme list -o json | grep -q "/dev/$device" || fail "nvme list does not list $device"
+	nvme id-ctrl "/dev/$controller"
+	control=$(nvme id-ctrl "/dev/$controller" -o json)
+	equal subnqn "$nqn" "$(jq -r .subnqn <<<"$control")"
+	[[ $(jq -r .mn <<<"$control") =~ [[:alnum:]] ]] || fail "no model"
+	[[ $(jq -r .sn <<<"$control") =~ [[:alnum:]] ]] || fail "no serial"
+	[[ $(jq -r .fr <<<"$control") =~ [[:alnum:]] ]] || fail "no firmware revision"
+	jq -e '.cntlid > 0 and .kas > 0 and .nn > 0 and .maxcmd > 0' <<<"$control"
+	nvme id-ns "/dev/$device"
+	namespace=$(nvme id-ns "/dev/$device" -o json)
+	equal "size by id-ns" $((size_mb << 20)) "$(jq '.nsze * pow(2; .lbafs[.flbas % 16].ds)' <<<"$namespace")"
+	equal "size by the kernel" $((size_mb << 20)) "$(blockdev --getsize64 "/dev/$device")"
+	equal uuid "$uuid" "$(cat "/sys/block/$device/uuid")"
+}
+
+files_survive_a_mount() {
+	local device
+	device=/dev/$(namespace_of "$nqn")
+	mkfs.ext4 -q -F -E lazy_itable_init=0,lazy_journal_init=0 "$device" ${filesystem_mb}M
+	mount "$device" $mount_point
+	cp -a $source_folder $mount_point/files
+	sync -f $mount_point
+	du -sh $mount_point
+	umount $mount_point
+	e2fsck -fn "$device"
+	files_are_unchanged
+}
+
+files_are_unchanged() {
+	local device
+	device=/dev/$(namespace_of "$nqn")
+	blockdev --flushbufs "$device"
+	mount "$device" $mount_point
+	diff -r --no-dereference $source_folder $mount_point/files
+	umount $mount_point
+}
+
+# verify JOB-NAME OFFSET-MB [OPTION...]: random writes and a reading back, compared by checksum
+verify() {
+	local name=$1 offset_mb=$2
+	shift 2
+	fio --name="$name" --filename="/dev/$(namespace_of "$nqn")" --offset="${offset_mb}M" \
+		--rw=randwrite --verify=crc32c --verify_fatal=1 --do_verify=1 --direct=1 \
+		--ioengine=libaio --iodepth=32 --eta=never "$@"
+}
+
+fio_verifies() {
+	verify large 192 --size=64M --bs=64k
+	verify mixed 256 --size=16M --bsrange=4k-256k --ioengine=io_uring
+	verify small 272 --size=6M --bs=4k
+}
+
+smart_log_counts() {
+	local log
+	nvme smart-log "/dev/$(controller_of "$nqn")"
+	log=$(nvme smart-log "/dev/$(controller_of "$nqn")" -o json)
+	# More than 60 MiB were written by now; the unit is 512000 bytes.
+	jq -e '.critical_warning == 0 and .media_errors == 0 and .data_units_written > 120
+		and .data_units_read > 120 and .host_write_commands > 1000' <<<"$log" ||
+		fail "counters do not fit what was done: $log"
+}
+
+sectors_written() {
+	awk '{ print $7 }' "/sys/block/$1/stat"
+}
+
+has_written_since() {
+	[ "$(sectors_written "$1")" -gt $(($2 + 2048)) ]
+}
+
+writes_outlive_the_daemon() {
+	local device controller before fio
+	device=$(namespace_of "$nqn")
+	controller=$(controller_of "$nqn")
+	before=$(sectors_written "$device")
+	verify restart 320 --size=96M --bs=16k &
+	fio=$!
+	wait_until 30 has_written_since "$device" "$before"
+	ask restart_daemon
+	kill -0 $fio || fail "fio had ended before the daemon was back: nothing is shown"
+	wait $fio
+	equal state live "$(cat "/sys/class/nvme/$controller/state")"
+	dmesg | grep -q "nvme $controller: Successfully reconnected" || fail "no reconnect happened"
+}
+
+disconnect_ends_it() {
+	nvme disconnect -n "$nqn" | tee /tmp/disconnect
+	grep -q 'disconnected 1 controller' /tmp/disconnect
+	wait_until 10 has_no_controllers
+}
+
+capture_start attach "$port" || exit
+step discover 30 discovery_lists_the_subsystem
+step connect-all 40 connect_all_connects
+step_or_end connect 40 connect_makes_two_queues
+step identify 40 identify_is_plausible
+step_or_end filesystem 120 files_survive_a_mount
+step capture-stop 30 capture_stop
+step fio 120 fio_verifies
+step smart-log 20 smart_log_counts
+step restart 120 writes_outlive_the_daemon
+step filesystem-again 60 files_are_unchanged
+step disconnect 30 disconnect_ends_it
+step kernel-log 20 kernel_log_is_clean \
+	restart 'nvme.*(failed to connect socket|error recovery|failed reconnect|receive failed|queue [0-9]+.*(recv|send|failed))'
