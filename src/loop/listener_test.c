@@ -19,7 +19,7 @@
 #include "base/cleanup.h"
 #include "loop/address.h"
 #include "loop/loop.h"
-#include "loop/stream_probe.h"
+#include "test/loop/stream_probe.h"
 
 #define CLIENTS 200 /* more than one turn accepts */
 

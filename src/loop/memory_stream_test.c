@@ -12,7 +12,7 @@
 #include "base/clock.h"
 #include "loop/loop.h"
 #include "loop/stream.h"
-#include "loop/stream_probe.h"
+#include "test/loop/stream_probe.h"
 
 #define BYTES 20000
 
@@ -46,13 +46,6 @@ static void pair_end(struct pair *pair)
 	loop_free(pair->loop);
 }
 
-static bool is_closed(void *context)
-{
-	const struct stream_probe *probe = context;
-
-	return probe->closed_calls > 0;
-}
-
 static bool is_received(void *context)
 {
 	const struct stream_probe *probe = context;
@@ -78,7 +71,7 @@ static void test_memory_stream_carries_all_in_order_when_deliveries_are_late_and
 		pair_open(&pair, i, rows[i]);
 		stream_lend(pair.ends[0], bytes, sizeof(bytes), NULL);
 		stream_finish(pair.ends[0]);
-		loop_run_until(pair.loop, is_closed, &pair.probes[1]);
+		loop_run_until(pair.loop, stream_probe_is_closed, &pair.probes[1]);
 		assert_int_equal(pair.probes[1].error, 0);
 		assert_int_equal(pair.probes[1].received_bytes, sizeof(bytes));
 		assert_memory_equal(pair.probes[1].received, bytes, sizeof(bytes));
@@ -131,8 +124,8 @@ static void test_memory_stream_closes_both_ends_when_it_is_reset(void **state)
 		memory_stream_reset(pair.ends[i]);
 		pair.probes[0].is_within_call = false;
 		pair.probes[1].is_within_call = false;
-		loop_run_until(pair.loop, is_closed, &pair.probes[0]);
-		loop_run_until(pair.loop, is_closed, &pair.probes[1]);
+		loop_run_until(pair.loop, stream_probe_is_closed, &pair.probes[0]);
+		loop_run_until(pair.loop, stream_probe_is_closed, &pair.probes[1]);
 		assert_int_equal(pair.probes[0].error, ECONNRESET);
 		assert_int_equal(pair.probes[1].error, ECONNRESET);
 		assert_int_equal(pair.probes[1].received_bytes, 0);
@@ -150,8 +143,8 @@ static void test_memory_stream_is_reset_when_chance_has_it(void **state)
 	pair_open(&pair, 5,
 		(struct memory_stream_faults){.delivery_max_bytes = 100, .reset_one_in = 20});
 	stream_lend(pair.ends[0], bytes, sizeof(bytes), NULL);
-	loop_run_until(pair.loop, is_closed, &pair.probes[0]);
-	loop_run_until(pair.loop, is_closed, &pair.probes[1]);
+	loop_run_until(pair.loop, stream_probe_is_closed, &pair.probes[0]);
+	loop_run_until(pair.loop, stream_probe_is_closed, &pair.probes[1]);
 	assert_int_equal(pair.probes[0].error, ECONNRESET);
 	assert_int_equal(pair.probes[1].error, ECONNRESET);
 	assert_true(pair.probes[1].received_bytes < sizeof(bytes));
@@ -172,7 +165,7 @@ static void test_memory_stream_tells_of_a_reset_when_it_starts_later(void **stat
 	memory_stream_reset(ends[0]);
 	loop_run_idle(loop);
 	stream_probe_start(&probe, ends[1]);
-	loop_run_until(loop, is_closed, &probe);
+	loop_run_until(loop, stream_probe_is_closed, &probe);
 	assert_int_equal(probe.error, ECONNRESET);
 	stream_probe_end(&probe);
 	stream_free(ends[0]);
@@ -190,7 +183,7 @@ static void test_memory_stream_may_be_freed_when_deliveries_are_under_way(void *
 		memset(stream_put(pair.ends[1], 3), 'y', 3);
 		assert_int_equal(loop_turn(pair.loop, 0), 0);
 		stream_probe_end(&pair.probes[i]);
-		loop_run_until(pair.loop, is_closed, &pair.probes[1 - i]);
+		loop_run_until(pair.loop, stream_probe_is_closed, &pair.probes[1 - i]);
 		assert_int_equal(pair.probes[1 - i].error, 0);
 		assert_int_equal(pair.probes[1 - i].received_bytes, 3);
 		pair_end(&pair);

@@ -18,20 +18,13 @@
 #include "loop/loop.h"
 #include "loop/memory_stream.h"
 #include "loop/stream.h"
-#include "loop/stream_probe.h"
+#include "test/loop/stream_probe.h"
 
 static bool is_opened(void *context)
 {
 	const struct stream_probe *probe = context;
 
 	return probe->opened_calls > 0;
-}
-
-static bool is_closed(void *context)
-{
-	const struct stream_probe *probe = context;
-
-	return probe->closed_calls > 0;
 }
 
 /* Where a blocking socket of the test listens. */
@@ -96,7 +89,7 @@ static void test_socket_stream_opens_when_somebody_listens(void **state)
 		assert_int_equal(socket_stream_local_address(stream, &local), 0);
 		assert_int_equal(local.ss_family, families[i]);
 		assert_int_equal(close(accepted), 0);
-		loop_run_until(loop, is_closed, &probe);
+		loop_run_until(loop, stream_probe_is_closed, &probe);
 		assert_int_equal(probe.error, 0);
 		assert_int_equal(probe.opened_calls, 1);
 		stream_probe_end(&probe);
@@ -120,7 +113,7 @@ static void test_socket_stream_closes_when_nobody_listens(void **state)
 					 place.bytes, &stream),
 			0);
 		stream_probe_start(&probe, stream);
-		loop_run_until(loop, is_closed, &probe);
+		loop_run_until(loop, stream_probe_is_closed, &probe);
 		assert_int_equal(probe.error, ECONNREFUSED);
 		assert_int_equal(probe.opened_calls, 0);
 		stream_probe_end(&probe);
@@ -166,7 +159,7 @@ static void test_socket_stream_closes_with_the_error_when_it_is_reset(void **sta
 			stream_pause(stream);
 		loop_run_idle(loop);
 		reset_peer(peer);
-		loop_run_until(loop, is_closed, &probe);
+		loop_run_until(loop, stream_probe_is_closed, &probe);
 		assert_int_equal(probe.error, ECONNRESET);
 		stream_probe_end(&probe);
 		loop_free(loop);
@@ -187,7 +180,7 @@ static void test_socket_stream_gives_the_last_words_when_sending_fails(void **st
 	/* Sent before the loop has looked at the socket. */
 	memcpy(stream_put(stream, 4), "lost", 4);
 	stream_probe_start(&probe, stream);
-	loop_run_until(loop, is_closed, &probe);
+	loop_run_until(loop, stream_probe_is_closed, &probe);
 	assert_true(probe.error == ECONNRESET || probe.error == EPIPE);
 	assert_int_equal(probe.received_bytes, 3);
 	assert_memory_equal(probe.received, "why", 3);

@@ -2,8 +2,8 @@
  * A user of a stream for tests: it gathers what the stream tells, and does in its calls what a test
  * has ordered.
  */
-#ifndef FERRY_LOOP_STREAM_PROBE_H
-#define FERRY_LOOP_STREAM_PROBE_H
+#ifndef FERRY_TEST_LOOP_STREAM_PROBE_H
+#define FERRY_TEST_LOOP_STREAM_PROBE_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -33,6 +33,27 @@ void stream_probe_start(struct stream_probe *probe, struct stream *stream);
 
 /** Free the stream, unless that has been done, and the memory. */
 void stream_probe_end(struct stream_probe *probe);
+
+/* Conditions for loop_run_until(), of the probe that is the context. */
+bool stream_probe_has_received(void *probe);
+bool stream_probe_is_drained(void *probe);
+bool stream_probe_is_closed(void *probe);
+bool stream_probe_is_freed(void *probe);
+
+/** Fail unless exactly @text was received. */
+void stream_probe_expect(const struct stream_probe *probe, const char *text);
+
+/** Put @text into the output. */
+void stream_put_text(struct stream *stream, const char *text);
+
+/* A lease that counts how it is returned. */
+struct lease_probe {
+	struct stream_lease lease;
+	struct stream_probe *freed_probe; /* whose stream is freed on the return */
+	unsigned sent, dropped;
+};
+
+struct lease_probe lease_probe_new(void);
 
 /** Take turns until @is_met; fails the test when 20 s pass without. */
 void loop_run_until(struct loop *loop, bool (*is_met)(void *context), void *context);

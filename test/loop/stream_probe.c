@@ -2,7 +2,7 @@
  * The direct place of a probe is where the bytes belong in its memory, so that all of them lie in
  * order however they came.
  */
-#include "loop/stream_probe.h"
+#include "test/loop/stream_probe.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -108,6 +108,54 @@ void stream_probe_end(struct stream_probe *probe)
 	probe_free_stream(probe);
 	free(probe->received);
 	probe->received = NULL;
+}
+
+bool stream_probe_has_received(void *probe)
+{
+	return ((struct stream_probe *)probe)->received_bytes > 0;
+}
+
+bool stream_probe_is_drained(void *probe)
+{
+	return ((struct stream_probe *)probe)->drained_calls > 0;
+}
+
+bool stream_probe_is_closed(void *probe)
+{
+	return ((struct stream_probe *)probe)->closed_calls > 0;
+}
+
+bool stream_probe_is_freed(void *probe)
+{
+	return ((struct stream_probe *)probe)->stream == NULL;
+}
+
+void stream_probe_expect(const struct stream_probe *probe, const char *text)
+{
+	assert_int_equal(probe->received_bytes, strlen(text));
+	assert_memory_equal(probe->received, text, strlen(text));
+}
+
+void stream_put_text(struct stream *stream, const char *text)
+{
+	memcpy(stream_put(stream, strlen(text)), text, strlen(text));
+}
+
+static void lease_returned(struct stream_lease *lease, bool is_sent)
+{
+	struct lease_probe *probe = container_of(lease, struct lease_probe, lease);
+
+	if (is_sent)
+		probe->sent++;
+	else
+		probe->dropped++;
+	if (probe->freed_probe)
+		probe_free_stream(probe->freed_probe);
+}
+
+struct lease_probe lease_probe_new(void)
+{
+	return (struct lease_probe){.lease.returned = lease_returned};
 }
 
 void loop_run_until(struct loop *loop, bool (*is_met)(void *context), void *context)
