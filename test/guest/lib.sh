@@ -122,6 +122,8 @@ guest_steps() {
 	GUEST_SHARE=$folder GUEST_TIMEOUT=$limit "$guest/run" \
 		". /host/in-guest.sh; . /host/variables; . /host/${file##*/}" >"$folder/steps" 2>&1 &
 	runner=$!
+	# What the guest says, as it says it; the file may not be there yet.
+	touch "$folder/steps"
 	tail -n +1 -f -s 0.2 --pid=$runner "$folder/steps" &
 	printer=$!
 	while kill -0 $runner 2>/dev/null; do
