@@ -15,7 +15,10 @@
  * States:
  *   opening  an outgoing connection is being made; output may be put already
  *   open     bytes flow
- *   closed   the peer ended or reset it, or sending failed; closed() was called; nothing flows
+ *   closed   the peer ended or reset it, or sending failed; closed() was called; nothing flows and
+ *            the connection is gone
+ * When the peer ends, what is put by then is still tried once. When sending fails, what the peer
+ * said before is still received. A pause holds the peer's end back, but not a reset.
  */
 #ifndef FERRY_LOOP_STREAM_H
 #define FERRY_LOOP_STREAM_H
@@ -104,8 +107,8 @@ static inline size_t stream_unsent_bytes(const struct stream *stream)
 /** Call drained() once, when all output so far put has been handed to the kernel. */
 void stream_tell_drained(struct stream *stream);
 
-/** Place the next @bytes received bytes at @to (0 bytes: none; a former wish is replaced). From
- *  within received() it applies to the bytes after those that call was given. */
+/** Place the next @bytes received bytes at @to (0 bytes: none; a former wish is replaced). It applies
+ *  to bytes that received() has not been given yet, so not to those that were left untaken. */
 void stream_direct(struct stream *stream, void *to, size_t bytes);
 
 /** Deliver nothing until stream_resume(); the peer is held up by its window. */
