@@ -1,0 +1,177 @@
+/*
+ * The status of a command: the Status field of a completion without its phase tag, that is, the
+ * upper 15 bits of the last word of the completion. Zero is success. NVMe Base 2.0, 3.3.3.2.1.
+ *
+ *   BITS   FIELD  MEANING
+ *   7:0    SC     status code, in the name space that SCT selects
+ *   10:8   SCT    status code type
+ *   12:11  CRD    command retry delay: 0 none, 1..3 the time in CRDT1..CRDT3 of Identify
+ *   13     M      more: the Error Information log has an entry about this
+ *   14     DNR    do not retry: the same command would fail again
+ *
+ * The constants are SC and SCT; the sender adds NVME_STATUS_DNR where it applies.
+ */
+#ifndef FERRY_NVME_STATUS_H
+#define FERRY_NVME_STATUS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+typedef uint16_t nvme_status;
+
+/* Status code types: Base 2.0, 3.3.3.2.1.1. */
+enum nvme_status_type {
+	NVME_STATUS_TYPE_GENERIC = 0,
+	NVME_STATUS_TYPE_SPECIFIC = 1,
+	NVME_STATUS_TYPE_MEDIA = 2,
+	NVME_STATUS_TYPE_PATH = 3,
+	NVME_STATUS_TYPE_VENDOR = 7,
+};
+
+#define NVME_STATUS_CODE_MASK   0x07ffU /* SC and SCT */
+#define NVME_STATUS_CRD_SHIFT   11
+#define NVME_STATUS_CRD_MASK    0x1800U
+#define NVME_STATUS_MORE        0x2000U
+#define NVME_STATUS_DNR         0x4000U
+#define NVME_STATUS_VENDOR_FROM 0xc0U /* from here on each SC is the vendor's */
+
+enum {
+	/* Generic: Base 2.0, 3.3.3.2.1.2, figure "Generic Command Status Values". */
+	NVME_STATUS_SUCCESS = 0x000,
+	NVME_STATUS_INVALID_OPCODE = 0x001,
+	NVME_STATUS_INVALID_FIELD = 0x002,
+	NVME_STATUS_COMMAND_ID_CONFLICT = 0x003,
+	NVME_STATUS_DATA_TRANSFER_ERROR = 0x004,
+	NVME_STATUS_POWER_LOSS = 0x005,
+	NVME_STATUS_INTERNAL_ERROR = 0x006,
+	NVME_STATUS_ABORT_REQUESTED = 0x007,
+	NVME_STATUS_ABORTED_SQ_DELETION = 0x008,
+	NVME_STATUS_ABORTED_FAILED_FUSED = 0x009,
+	NVME_STATUS_ABORTED_MISSING_FUSED = 0x00a,
+	NVME_STATUS_INVALID_NAMESPACE_OR_FORMAT = 0x00b,
+	NVME_STATUS_COMMAND_SEQUENCE_ERROR = 0x00c,
+	NVME_STATUS_INVALID_SGL_SEGMENT = 0x00d,
+	NVME_STATUS_INVALID_SGL_COUNT = 0x00e,
+	NVME_STATUS_INVALID_DATA_SGL_LENGTH = 0x00f,
+	NVME_STATUS_INVALID_METADATA_SGL_LENGTH = 0x010,
+	NVME_STATUS_INVALID_SGL_TYPE = 0x011,
+	NVME_STATUS_INVALID_CMB_USE = 0x012,
+	NVME_STATUS_INVALID_PRP_OFFSET = 0x013,
+	NVME_STATUS_ATOMIC_WRITE_UNIT_EXCEEDED = 0x014,
+	NVME_STATUS_OPERATION_DENIED = 0x015,
+	NVME_STATUS_INVALID_SGL_OFFSET = 0x016,
+	NVME_STATUS_HOST_ID_INCONSISTENT = 0x018,
+	NVME_STATUS_KEEP_ALIVE_EXPIRED = 0x019,
+	NVME_STATUS_INVALID_KEEP_ALIVE = 0x01a,
+	NVME_STATUS_ABORTED_PREEMPTED = 0x01b,
+	NVME_STATUS_SANITIZE_FAILED = 0x01c,
+	NVME_STATUS_SANITIZE_IN_PROGRESS = 0x01d,
+	NVME_STATUS_INVALID_SGL_GRANULARITY = 0x01e,
+	NVME_STATUS_NOT_SUPPORTED_IN_CMB = 0x01f,
+	NVME_STATUS_NAMESPACE_WRITE_PROTECTED = 0x020,
+	NVME_STATUS_INTERRUPTED = 0x021,
+	NVME_STATUS_TRANSIENT_TRANSPORT_ERROR = 0x022,
+	NVME_STATUS_PROHIBITED_BY_LOCKDOWN = 0x023,
+	NVME_STATUS_ADMIN_MEDIA_NOT_READY = 0x024,
+	NVME_STATUS_FDP_DISABLED = 0x029, /* TP4146 */
+	NVME_STATUS_INVALID_PLACEMENT_HANDLES = 0x02a,
+	/* Generic, of the NVM command set: NVM 1.0, 3.1.1 (capacity and LBA), Base (the others). */
+	NVME_STATUS_LBA_OUT_OF_RANGE = 0x080,
+	NVME_STATUS_CAPACITY_EXCEEDED = 0x081,
+	NVME_STATUS_NAMESPACE_NOT_READY = 0x082,
+	NVME_STATUS_RESERVATION_CONFLICT = 0x083,
+	NVME_STATUS_FORMAT_IN_PROGRESS = 0x084,
+
+	/* Command specific: Base 2.0, 3.3.3.2.1.2, figure "Command Specific Status Values". */
+	NVME_STATUS_INVALID_COMPLETION_QUEUE = 0x100,
+	NVME_STATUS_INVALID_QUEUE_ID = 0x101,
+	NVME_STATUS_INVALID_QUEUE_SIZE = 0x102,
+	NVME_STATUS_ABORT_LIMIT_EXCEEDED = 0x103,
+	NVME_STATUS_AER_LIMIT_EXCEEDED = 0x105,
+	NVME_STATUS_INVALID_FIRMWARE_SLOT = 0x106,
+	NVME_STATUS_INVALID_FIRMWARE_IMAGE = 0x107,
+	NVME_STATUS_INVALID_INTERRUPT_VECTOR = 0x108,
+	NVME_STATUS_INVALID_LOG_PAGE = 0x109,
+	NVME_STATUS_INVALID_FORMAT = 0x10a,
+	NVME_STATUS_FEATURE_NOT_SAVEABLE = 0x10d,
+	NVME_STATUS_FEATURE_NOT_CHANGEABLE = 0x10e,
+	NVME_STATUS_FEATURE_NOT_NAMESPACE_SPECIFIC = 0x10f,
+	NVME_STATUS_OVERLAPPING_RANGE = 0x114,
+	NVME_STATUS_NAMESPACE_ALREADY_ATTACHED = 0x118,
+	NVME_STATUS_NAMESPACE_PRIVATE = 0x119,
+	NVME_STATUS_NAMESPACE_NOT_ATTACHED = 0x11a,
+	NVME_STATUS_CONTROLLER_LIST_INVALID = 0x11c,
+	NVME_STATUS_INVALID_CONTROLLER_ID = 0x11f,
+	NVME_STATUS_IO_COMMAND_SET_NOT_SUPPORTED = 0x129,
+	NVME_STATUS_IO_COMMAND_SET_NOT_ENABLED = 0x12a,
+	NVME_STATUS_IO_COMMAND_SET_COMBINATION_REJECTED = 0x12b,
+	NVME_STATUS_INVALID_IO_COMMAND_SET = 0x12c,
+	/* Command specific, of the fabrics commands: Base 2.0, 6 and 3.3.3.2.1.2. */
+	NVME_STATUS_CONNECT_INCOMPATIBLE_FORMAT = 0x180,
+	NVME_STATUS_CONNECT_CONTROLLER_BUSY = 0x181,
+	NVME_STATUS_CONNECT_INVALID_PARAMETERS = 0x182,
+	NVME_STATUS_CONNECT_RESTART_DISCOVERY = 0x183,
+	NVME_STATUS_CONNECT_INVALID_HOST = 0x184,
+	NVME_STATUS_INVALID_QUEUE_TYPE = 0x185,
+	NVME_STATUS_DISCOVER_RESTART = 0x190,
+	NVME_STATUS_AUTHENTICATION_REQUIRED = 0x191,
+	/* Command specific, of the NVM command set: the same codes again. NVM 1.0, 3.1.1. */
+	NVME_STATUS_CONFLICTING_ATTRIBUTES = 0x180,
+	NVME_STATUS_INVALID_PROTECTION_INFORMATION = 0x181,
+	NVME_STATUS_WRITE_TO_READ_ONLY_RANGE = 0x182,
+	NVME_STATUS_COMMAND_SIZE_LIMIT_EXCEEDED = 0x183,
+
+	/* Media and data integrity: Base 2.0, 3.3.3.2.1.2; NVM 1.0, 3.1.1. */
+	NVME_STATUS_WRITE_FAULT = 0x280,
+	NVME_STATUS_UNRECOVERED_READ_ERROR = 0x281,
+	NVME_STATUS_GUARD_CHECK_ERROR = 0x282,
+	NVME_STATUS_APPLICATION_TAG_CHECK_ERROR = 0x283,
+	NVME_STATUS_REFERENCE_TAG_CHECK_ERROR = 0x284,
+	NVME_STATUS_COMPARE_FAILURE = 0x285,
+	NVME_STATUS_ACCESS_DENIED = 0x286,
+	NVME_STATUS_DEALLOCATED_OR_UNWRITTEN = 0x287,
+
+	/* Path: Base 2.0, 3.3.3.2.1.2, figure "Path Related Status Values". */
+	NVME_STATUS_INTERNAL_PATH_ERROR = 0x300,
+	NVME_STATUS_ANA_PERSISTENT_LOSS = 0x301,
+	NVME_STATUS_ANA_INACCESSIBLE = 0x302,
+	NVME_STATUS_ANA_TRANSITION = 0x303,
+	NVME_STATUS_CONTROLLER_PATHING_ERROR = 0x360,
+	NVME_STATUS_HOST_PATHING_ERROR = 0x370,
+	NVME_STATUS_ABORTED_BY_HOST = 0x371,
+};
+
+static inline uint8_t nvme_status_sc(nvme_status status)
+{
+	return (uint8_t)(status & 0xff);
+}
+
+/** @return the status code type, 0..7: of enum nvme_status_type or reserved. */
+static inline uint8_t nvme_status_sct(nvme_status status)
+{
+	return (uint8_t)(status >> 8 & 7);
+}
+
+/** @return SC and SCT of @status: what compares with the NVME_STATUS_ constants. */
+static inline nvme_status nvme_status_code(nvme_status status)
+{
+	return (nvme_status)(status & NVME_STATUS_CODE_MASK);
+}
+
+/** @return which of CRDT1..CRDT3 to wait for before a retry, or 0. */
+static inline uint8_t nvme_status_crd(nvme_status status)
+{
+	return (uint8_t)((status & NVME_STATUS_CRD_MASK) >> NVME_STATUS_CRD_SHIFT);
+}
+
+static inline bool nvme_status_is_dnr(nvme_status status)
+{
+	return (status & NVME_STATUS_DNR) != 0;
+}
+
+/** The specification's English name of @status, whatever its retry bits: "LBA Out of Range".
+ *  Codes that two command sets share give both names. @return a constant, never NULL: a code
+ *  without a name is "Vendor Specific" or "Reserved". */
+const char *nvme_status_text(nvme_status status);
+
+#endif
