@@ -63,8 +63,8 @@ wait_until() {
 	done
 }
 
-# ask NAME [WORD...]: has the test's function host_NAME run outside, prints what it printed and
-# returns its status.
+# ask NAME [WORD...]: has the test's function host_NAME run outside and prints what it printed. The
+# step fails if the function does.
 ask() {
 	local reply=/host/guest/reply
 	rm -f $reply
@@ -72,7 +72,7 @@ ask() {
 	mv /host/guest/request.new /host/guest/request
 	wait_until 60 test -e $reply
 	sed 1d $reply
-	return "$(head -n 1 $reply)"
+	[ "$(head -n 1 $reply)" = 0 ] || fail "outside, '$*' failed: $(sed 1d $reply)"
 }
 
 # equal WHAT EXPECTED FOUND

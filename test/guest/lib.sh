@@ -82,9 +82,11 @@ daemon_is_gone() {
 # By SIGTERM: it has to end soon, and with status 0.
 daemon_stop() {
 	local status=0
+	[ -n "$daemon_pid" ] || { echo "there is no daemon"; return 1; }
 	if ! kill -TERM "$daemon_pid"; then
-		wait "$daemon_pid"
-		echo "the daemon had ended before, with status $?"
+		wait "$daemon_pid" || status=$?
+		daemon_pid=
+		echo "the daemon had ended before, with status $status"
 		return 1
 	fi
 	wait_until 15 daemon_is_gone || { echo "still there 15 s after SIGTERM"; return 1; }
@@ -183,7 +185,7 @@ test_end() {
 		echo "--- the daemon's stderr"
 		tail -n 40 "$folder/daemon.err"
 		echo "--- the guest's console"
-		tail -n 40 "$folder/guest/console.log"
+		[ ! -e "$folder/guest/console.log" ] || tail -n 40 "$folder/guest/console.log"
 		echo "--- kept: $folder (log/ has one file a step, guest/dmesg.txt the kernel's log)"
 	else
 		rm -rf "$folder"
