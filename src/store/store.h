@@ -50,7 +50,7 @@ struct store_request {
 struct store_operations {
 	void (*submit)(struct store *store, struct loop *loop, struct store_request *request);
 	/* Memory holding the blocks at @offset for a read, unchanged but by later writes and valid as
-	 * long as the store; NULL when this kind of store has no such memory. */
+	 * long as the store. Only of a store that is_lending; else NULL. */
 	const uint8_t *(*lend)(struct store *store, uint64_t offset, size_t bytes);
 	void (*free)(struct store *store);
 };

@@ -1,0 +1,212 @@
+/*
+ * Requests to a medium as file operations.
+ *
+ * The kernel tells each open file description once of pages that it could not write back. So every
+ * flush or durable write in flight asks a description of its own (sync_fds): on a shared one the
+ * first of two that overlap is told of the failure and the second of success, which might be
+ * reported before the failure has been latched. With more in flight than there are descriptions the
+ * rest shares one.
+ */
+#include "store/file_store.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/list.h"
+#include "store/file_medium.h"
+#include "store/identity.h"
+
+#define SYNC_FD_COUNT 8
+
+struct file_store {
+	struct store store;
+	int fd;
+	bool is_regular;
+	int sync_fds[SYNC_FD_COUNT]; /* -1: could not be opened */
+	_Atomic unsigned idle_syncs; /* a bit for each */
+};
+
+int file_store_latch(struct store *store, int error)
+{
+	int latched = 0;
+
+	if (error == 0)
+		return atomic_load(&store->failed_flush);
+	if (atomic_compare_exchange_strong(&store->failed_flush, &latched, error))
+		return error;
+	return latched;
+}
+
+static int take_sync_fd(struct file_store *file)
+{
+	unsigned idle = atomic_load(&file->idle_syncs);
+
+	while (idle != 0) {
+		unsigned rest = idle & (idle - 1);
+
+		if (atomic_compare_exchange_weak(&file->idle_syncs, &idle, rest))
+			return file->sync_fds[__builtin_ctz(idle)];
+	}
+	return file->fd;
+}
+
+static void give_sync_fd_back(struct file_store *file, int fd)
+{
+	for (unsigned i = 0; i < SYNC_FD_COUNT; i++) {
+		if (file->sync_fds[i] == fd)
+			atomic_fetch_or(&file->idle_syncs, 1u << i);
+	}
+}
+
+/* Whether a write at @end_bytes would make the file longer, from what is known here: a network file
+ * system is not asked, that could take long. @return 0 or a positive errno. */
+static int check_end(const struct file_store *file, uint64_t end_bytes)
+{
+	struct statx status;
+
+	if (statx(file->fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_SIZE, &status) != 0)
+		return errno;
+	return end_bytes > status.stx_size ? ENODATA : 0;
+}
+
+static bool is_sync(const struct store_request *request)
+{
+	return request->opcode == STORE_FLUSH ||
+		(request->opcode == STORE_WRITE && request->is_durable);
+}
+
+/* @return an errno with which @request fails at once, or 0. */
+static int check(const struct file_store *file, const struct store_request *request)
+{
+	const struct store *store = &file->store;
+
+	if (request->opcode == STORE_WRITE && store->is_read_only)
+		return EROFS;
+	if (is_sync(request) && atomic_load(&store->failed_flush) != 0)
+		return atomic_load(&store->failed_flush);
+	if (request->opcode == STORE_WRITE && file->is_regular)
+		return check_end(file, request->offset + request->bytes);
+	return 0;
+}
+
+static void file_store_done(struct file_operation *operation)
+{
+	struct store_request *request = container_of(operation, struct store_request, file);
+	struct file_store *file = container_of(request->store, struct file_store, store);
+	int error = operation->result < 0 ? (int)-operation->result : 0;
+
+	if (request->opcode == STORE_READ && error == 0 &&
+		(uint64_t)operation->result < request->bytes)
+		error = ENODATA;
+	if (is_sync(request)) {
+		error = file_store_latch(&file->store, error);
+		give_sync_fd_back(file, operation->fd);
+	}
+	store_request_end(request, error);
+}
+
+static void file_store_submit(struct store *store, struct loop *loop, struct store_request *request)
+{
+	struct file_store *file = container_of(store, struct file_store, store);
+	struct file_operation *operation = &request->file;
+	int error = check(file, request);
+
+	/* What can only be read has nothing to be flushed. */
+	if (error != 0 || (request->opcode == STORE_FLUSH && store->is_read_only)) {
+		store_request_end(request, error);
+		return;
+	}
+	operation->done = file_store_done;
+	operation->fd = is_sync(request) ? take_sync_fd(file) : file->fd;
+	operation->buffer = request->data;
+	operation->bytes = request->bytes;
+	operation->offset = request->offset;
+	operation->flags = 0;
+	switch (request->opcode) {
+	case STORE_READ:
+		operation->opcode = FILE_READ;
+		break;
+	case STORE_WRITE:
+		operation->opcode = FILE_WRITE;
+		operation->flags = request->is_durable ? FILE_DURABLE : 0;
+		break;
+	case STORE_FLUSH:
+		operation->opcode = FILE_SYNC;
+		operation->bytes = 0;
+		break;
+	}
+	file_submit(loop, operation);
+}
+
+static void file_store_free(struct store *store)
+{
+	struct file_store *file = container_of(store, struct file_store, store);
+
+	for (unsigned i = 0; i < SYNC_FD_COUNT; i++) {
+		if (file->sync_fds[i] >= 0)
+			(void)close(file->sync_fds[i]);
+	}
+	(void)close(file->fd);
+	free(file);
+}
+
+static const struct store_operations file_operations = {
+	.submit = file_store_submit,
+	.free = file_store_free,
+};
+
+/* Without /proc or descriptors to spare the store works with fewer. */
+static void open_sync_fds(struct file_store *file)
+{
+	char path[sizeof("/proc/self/fd/2147483647")];
+	unsigned idle = 0;
+
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", file->fd);
+	for (unsigned i = 0; i < SYNC_FD_COUNT; i++) {
+		file->sync_fds[i] =
+			file->store.is_read_only ? -1 : open(path, O_RDWR | O_CLOEXEC | O_NOCTTY);
+		if (file->sync_fds[i] >= 0)
+			idle |= 1u << i;
+	}
+	atomic_init(&file->idle_syncs, idle);
+}
+
+int file_store_open(const char *path, const struct store_options *options,
+	const struct store_problem *problem, struct store **ret_store)
+{
+	struct file_store *file;
+	struct store *store;
+	struct file_medium medium;
+	int error = file_medium_open(path, options, problem, &medium);
+
+	if (error != 0)
+		return error;
+	file = calloc(1, sizeof(*file));
+	if (file == NULL) {
+		(void)close(medium.fd);
+		return store_problem_say(problem, -ENOMEM, "%s: out of memory", path);
+	}
+	file->fd = medium.fd;
+	file->is_regular = medium.is_regular;
+	store = &file->store;
+	store->operations = &file_operations;
+	atomic_init(&store->size_bytes, medium.size_bytes);
+	atomic_init(&store->failed_flush, 0);
+	store->block_bytes = medium.block_bytes;
+	store->preferred_bytes = medium.preferred_bytes;
+	store->is_read_only = options->is_read_only;
+	memcpy(store->name, medium.name, sizeof(store->name));
+	if (options->has_uuid)
+		memcpy(store->uuid, options->uuid, UUID_BYTES);
+	else
+		identity_of_path(medium.name, store->uuid);
+	open_sync_fds(file);
+	*ret_store = store;
+	return 0;
+}
