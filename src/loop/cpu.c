@@ -1,3 +1,6 @@
+/*
+ * The affinity mask, cgroup v2's cpu.max, and a ping-pong of two threads over eventfds.
+ */
 #include "loop/cpu.h"
 
 #include <errno.h>

@@ -1,3 +1,6 @@
+/*
+ * The queue of file operations in front of whoever serves them, and the blocking way to serve them.
+ */
 #include "loop/file.h"
 
 #include <assert.h>

@@ -31,7 +31,7 @@ struct file_ring {
 
 static void completed_ready(struct loop_watch *watch, uint32_t epoll_events)
 {
-	/* Edge triggered: its counter is never read. Step 3 of the turn does the work. */
+	/* Step 3 of the turn does the work. */
 	(void)watch;
 	(void)epoll_events;
 }
@@ -118,20 +118,30 @@ void file_ring_free(struct file_ring *ring)
 	free(ring);
 }
 
+/* The part of a transfer that is left. */
+static void prepare_transfer(struct io_uring_sqe *sqe, const struct file_operation *operation)
+{
+	size_t moved_bytes = operation->moved_bytes;
+	void *buffer = operation->buffer;
+	unsigned bytes = (unsigned)(operation->bytes - moved_bytes);
+	uint64_t offset = operation->offset + moved_bytes;
+
+	if (moved_bytes > 0)
+		buffer = (char *)buffer + moved_bytes;
+	if (operation->opcode == FILE_READ)
+		io_uring_prep_read(sqe, operation->fd, buffer, bytes, offset);
+	else
+		io_uring_prep_write(sqe, operation->fd, buffer, bytes, offset);
+	if (operation->opcode == FILE_WRITE && (operation->flags & FILE_DURABLE) != 0)
+		sqe->rw_flags = RWF_DSYNC;
+}
+
 static void prepare_sqe(struct io_uring_sqe *sqe, struct file_operation *operation)
 {
-	char *buffer = (char *)operation->buffer + operation->moved_bytes;
-	unsigned bytes = (unsigned)(operation->bytes - operation->moved_bytes);
-	uint64_t offset = operation->offset + operation->moved_bytes;
-
 	switch (operation->opcode) {
 	case FILE_READ:
-		io_uring_prep_read(sqe, operation->fd, buffer, bytes, offset);
-		break;
 	case FILE_WRITE:
-		io_uring_prep_write(sqe, operation->fd, buffer, bytes, offset);
-		if ((operation->flags & FILE_DURABLE) != 0)
-			sqe->rw_flags = RWF_DSYNC;
+		prepare_transfer(sqe, operation);
 		break;
 	case FILE_SYNC:
 		io_uring_prep_fsync(sqe, operation->fd, IORING_FSYNC_DATASYNC);

@@ -1,3 +1,9 @@
+/*
+ * Life and turns of a loop; loop_wait.c is how it waits.
+ *
+ * Two eventfds can wake it, that of the messages and that of the ring. Both are edge triggered, so
+ * that nobody ever reads them: each write is an event of its own.
+ */
 #include "loop/loop.h"
 
 #include <assert.h>
@@ -14,7 +20,6 @@
 
 static void wake_ready(struct loop_watch *watch, uint32_t epoll_events)
 {
-	/* Edge triggered: its counter is never read. */
 	(void)watch;
 	(void)epoll_events;
 }
@@ -54,7 +59,7 @@ int loop_new(const struct loop_options *options, struct loop **ret_loop)
 	loop->wake.fd = -1;
 	list_init(&loop->again);
 	list_init(&loop->deferred);
-	atomic_init(&loop->inbox, NULL);
+	inbox_init(&loop->inbox);
 	atomic_init(&loop->is_stopping, false);
 	timer_init(&loop->trim_timer, loop, loop_trim);
 	files_init(&loop->files, loop);
@@ -199,49 +204,38 @@ static void run_tasks(struct list *tasks)
 	}
 }
 
-static void loop_run_again(struct loop *loop)
+/* @return whether there was a task. */
+static bool loop_run_again(struct loop *loop)
 {
 	struct list tasks, *link;
 
+	if (list_is_empty(&loop->again))
+		return false;
 	/* Those that come meanwhile are for the next turn. */
 	list_init(&tasks);
 	while ((link = list_take_first(&loop->again)) != NULL)
 		list_append(&tasks, link);
 	run_tasks(&tasks);
+	return true;
 }
 
 /* Messages */
 
 void loop_post(struct loop *to, struct loop_message *message)
 {
-	struct loop_message *latest = atomic_load_explicit(&to->inbox, memory_order_relaxed);
-
-	do {
-		message->next = latest == &to->asleep ? NULL : latest;
-	} while (!atomic_compare_exchange_weak_explicit(&to->inbox, &latest, message,
-		memory_order_acq_rel, memory_order_relaxed));
-	if (latest == &to->asleep)
+	if (inbox_post(&to->inbox, message))
 		(void)eventfd_write(to->wake.fd, 1);
 }
 
 static void loop_deliver(struct loop *loop)
 {
-	struct loop_message *message, *next;
-	struct loop_message *first = NULL;
+	struct loop_message *message = inbox_take(&loop->inbox);
 
-	if (atomic_load_explicit(&loop->inbox, memory_order_relaxed) == NULL)
-		return;
-	message = atomic_exchange_explicit(&loop->inbox, NULL, memory_order_acquire);
-	if (message == &loop->asleep)
-		return;
-	for (; message != NULL; message = next) {
-		next = message->next;
-		message->next = first;
-		first = message;
-	}
-	for (message = first; message != NULL; message = next) {
-		next = message->next;
+	while (message != NULL) {
+		struct loop_message *next = message->next;
+
 		message->deliver(message);
+		message = next;
 	}
 }
 
@@ -272,7 +266,8 @@ int loop_turn(struct loop *loop, int timeout_ms)
 		return error;
 	loop->now_ns = loop->clock->now_ns(loop->clock);
 	loop->is_in_turn = true;
-	loop_run_again(loop);
+	if (loop_run_again(loop))
+		timeout_ms = 0;
 	if (loop->is_simulated)
 		loop_wait_simulated(loop, timeout_ms);
 	else

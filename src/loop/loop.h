@@ -12,7 +12,7 @@
  *   5. timers that are due
  *   6. deferred tasks (loop_defer), until none is left: streams send here, once a turn
  *   7. file operations that the turn made are submitted together
- * It sleeps in 2 unless 1, 4 or 6 left something to do.
+ * It sleeps in 2 unless 1 ran a task, or 4 or 6 left something to do.
  *
  * Everything here but loop_post() and loop_stop() belongs to the loop's own thread: the one that
  * calls loop_turn() or loop_run(). A loop is made by any thread; its io_uring is made by the first

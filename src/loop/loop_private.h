@@ -8,6 +8,7 @@
 #include <sys/epoll.h>
 
 #include "loop/file_private.h"
+#include "loop/inbox.h"
 #include "loop/loop.h"
 #include "loop/spin.h"
 #include "loop/timer.h"
@@ -37,10 +38,7 @@ struct loop {
 	uint64_t timer_order;
 	struct files files;
 
-	/* Messages, the latest first; or &asleep: none, and the loop sleeps, so that whoever posts
-	 * has to wake it. */
-	_Atomic(struct loop_message *) inbox;
-	struct loop_message asleep;
+	struct inbox inbox;
 	atomic_bool is_stopping;
 
 	struct spin spin;

@@ -3,8 +3,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <pthread.h>
-#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -18,12 +16,11 @@
 #include "loop/loop_private.h"
 #include "loop/pool.h"
 
-#define SENDER_COUNT  2
-#define MESSAGE_COUNT 20000
-
 static int setup(void **state)
 {
-	return loop_new(NULL, (struct loop **)state);
+	const struct loop_options options = {.is_spinning_off = true};
+
+	return loop_new(&options, (struct loop **)state);
 }
 
 static int setup_simulated(void **state)
@@ -251,138 +248,6 @@ static void test_loop_polls_the_active_watch_when_it_spins(void **state)
 	loop_free(loop);
 }
 
-/* Messages */
-
-struct note {
-	struct loop_message message;
-	struct sender *sender;
-	int number;
-};
-
-struct sender {
-	struct loop *loop;
-	struct note *notes;
-	int delivered_count;
-	int *left_count; /* of all senders */
-	pthread_t thread;
-};
-
-static void note_deliver(struct loop_message *message)
-{
-	struct note *note = container_of(message, struct note, message);
-	struct sender *sender = note->sender;
-
-	assert_int_equal(note->number, sender->delivered_count);
-	sender->delivered_count++;
-	if (--*sender->left_count == 0)
-		loop_stop(sender->loop);
-}
-
-static void *sender_run(void *context)
-{
-	struct sender *sender = context;
-
-	for (int i = 0; i < MESSAGE_COUNT; i++) {
-		struct note *note = &sender->notes[i];
-
-		note->message.deliver = note_deliver;
-		note->sender = sender;
-		note->number = i;
-		loop_post(sender->loop, &note->message);
-		/* Let the loop fall asleep at times. */
-		if (i % 1000 == 0)
-			(void)sched_yield();
-	}
-	return NULL;
-}
-
-static void send_messages(struct loop *loop)
-{
-	struct sender senders[SENDER_COUNT];
-	int left_count = SENDER_COUNT * MESSAGE_COUNT;
-
-	for (int i = 0; i < SENDER_COUNT; i++) {
-		senders[i] = (struct sender){.loop = loop, .left_count = &left_count};
-		senders[i].notes = calloc(MESSAGE_COUNT, sizeof(struct note));
-		assert_non_null(senders[i].notes);
-		assert_int_equal(pthread_create(&senders[i].thread, NULL, sender_run, &senders[i]),
-			0);
-	}
-	assert_int_equal(loop_run(loop), 0);
-	for (int i = 0; i < SENDER_COUNT; i++) {
-		assert_int_equal(pthread_join(senders[i].thread, NULL), 0);
-		assert_int_equal(senders[i].delivered_count, MESSAGE_COUNT);
-		free(senders[i].notes);
-	}
-}
-
-static void test_loop_delivers_in_order_when_threads_post(void **state)
-{
-	send_messages(*state);
-}
-
-static void test_loop_delivers_in_order_when_it_sleeps_at_once(void **state)
-{
-	const struct loop_options options = {.is_spinning_off = true};
-	struct loop *loop;
-
-	(void)state;
-	assert_int_equal(loop_new(&options, &loop), 0);
-	send_messages(loop);
-	loop_free(loop);
-}
-
-struct ping {
-	struct loop_message message;
-	struct loop *to;
-	struct ping *answer; /* to post; NULL: stop */
-	int *left_count;
-};
-
-static void ping_deliver(struct loop_message *message)
-{
-	struct ping *ping = container_of(message, struct ping, message);
-
-	if (--*ping->left_count <= 0)
-		loop_stop(ping->to);
-	loop_post(ping->answer->to, &ping->answer->message);
-}
-
-static void *ping_run(void *context)
-{
-	struct loop *loop = context;
-
-	return loop_run(loop) == 0 ? NULL : loop;
-}
-
-static void test_loop_wakes_each_time_when_two_loops_play_ping_pong(void **state)
-{
-	const struct loop_options options = {.is_spinning_off = true};
-	int left_counts[2] = {2000, 2000};
-	struct loop *loops[2];
-	struct ping pings[2];
-	pthread_t thread;
-	void *failed;
-
-	(void)state;
-	for (int i = 0; i < 2; i++) {
-		assert_int_equal(loop_new(&options, &loops[i]), 0);
-		pings[i] = (struct ping){
-			.message.deliver = ping_deliver,
-			.to = loops[i],
-			.answer = &pings[1 - i],
-			.left_count = &left_counts[i],
-		};
-	}
-	loop_post(loops[0], &pings[0].message);
-	assert_int_equal(pthread_create(&thread, NULL, ping_run, loops[0]), 0);
-	assert_int_equal(loop_run(loops[1]), 0);
-	assert_int_equal(pthread_join(thread, &failed), 0);
-	assert_null(failed);
-	for (int i = 0; i < 2; i++)
-		loop_free(loops[i]);
-}
-
 /* Running */
 
 static void test_loop_returns_when_stopped_before_it_runs(void **state)
@@ -529,9 +394,6 @@ int main(void)
 		LOOP_TEST(test_loop_forgets_fetched_events_when_unwatched),
 		LOOP_TEST(test_loop_fails_when_a_regular_file_is_watched),
 		cmocka_unit_test(test_loop_polls_the_active_watch_when_it_spins),
-		LOOP_TEST(test_loop_delivers_in_order_when_threads_post),
-		cmocka_unit_test(test_loop_delivers_in_order_when_it_sleeps_at_once),
-		cmocka_unit_test(test_loop_wakes_each_time_when_two_loops_play_ping_pong),
 		LOOP_TEST(test_loop_returns_when_stopped_before_it_runs),
 		LOOP_TEST(test_loop_goes_on_when_signals_interrupt_it),
 		cmocka_unit_test_setup_teardown(

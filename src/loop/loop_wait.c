@@ -18,14 +18,6 @@
 /* How often the active watch is polled before epoll is asked about the others. */
 #define SPIN_POLLS 8
 
-static bool loop_has_messages(const struct loop *loop)
-{
-	const struct loop_message *latest =
-		atomic_load_explicit(&loop->inbox, memory_order_relaxed);
-
-	return latest != NULL && latest != &loop->asleep;
-}
-
 /* Fetch events, sleeping at most @timeout_ms. @return 0 or -errno. */
 static int loop_fetch(struct loop *loop, int timeout_ms)
 {
@@ -42,7 +34,7 @@ static int loop_fetch(struct loop *loop, int timeout_ms)
 bool loop_has_work(const struct loop *loop)
 {
 	return !list_is_empty(&loop->again) || !list_is_empty(&loop->deferred) ||
-		loop_has_messages(loop) || files_are_ready(&loop->files);
+		inbox_has_messages(&loop->inbox) || files_are_ready(&loop->files);
 }
 
 int loop_sleep_ms(const struct loop *loop, uint64_t now_ns, int timeout_ms)
@@ -62,13 +54,7 @@ int loop_sleep_ms(const struct loop *loop, uint64_t now_ns, int timeout_ms)
 
 bool loop_fall_asleep(struct loop *loop)
 {
-	struct loop_message *latest = NULL;
-
-	if (!atomic_compare_exchange_strong_explicit(&loop->inbox, &latest, &loop->asleep,
-		    memory_order_acq_rel, memory_order_relaxed) &&
-		latest != &loop->asleep)
-		return false;
-	return files_fall_asleep(&loop->files);
+	return inbox_fall_asleep(&loop->inbox) && files_fall_asleep(&loop->files);
 }
 
 void loop_trim(struct timer *timer)

@@ -37,8 +37,9 @@ struct pool_share {
 struct pool_request {
 	void (*granted)(struct pool_request *request); /* called for a request that had to wait */
 	struct pool_share *share;
-	uint8_t *buffer; /* the buffer, aligned to its size up to 4096; the owner's until pool_give */
-	size_t bytes;    /* asked for, 1..POOL_BUFFER_MAX */
+	uint8_t *
+		buffer; /* the buffer, aligned to its size up to 4096; the owner's until pool_give */
+	size_t bytes;   /* asked for, 1..POOL_BUFFER_MAX */
 	struct list link;
 };
 

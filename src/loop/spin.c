@@ -1,3 +1,7 @@
+/*
+ * Measured over loopback: below 50 us two ends that both sleep miss each other, above 200 us nothing
+ * more is gained.
+ */
 #include "loop/spin.h"
 
 #define LIMIT_MIN_NS     50000u
