@@ -10,7 +10,7 @@
  *  affinity mask, bounded by the CPU quota of its control group; at least 1. */
 unsigned cpu_allowed_count(void);
 
-/** Measure how long a sleeping thread takes to wake up: a few wake-ups to and fro, less than a
+/** Measure how long a sleeping thread takes to wake up: some wake-ups back and forth, less than a
  *  millisecond. @return ns, 0 when it cannot be measured. */
 uint64_t cpu_wake_latency_ns(void);
 
