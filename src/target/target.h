@@ -1,0 +1,92 @@
+/*
+ * A target: all subsystems that are lent, what hosts may have of them, and the discovery subsystem
+ * that lists them. It knows no socket: transports bring it queues (queue.h) and the addresses they
+ * listen on (target_add_address).
+ *
+ * Everything is put together before target_publish(); from then on subsystems, namespaces and host
+ * lists do not change, so that every loop may read them without a lock.
+ */
+#ifndef FERRY_TARGET_TARGET_H
+#define FERRY_TARGET_TARGET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct log;
+struct store;
+struct subsystem;
+struct target;
+
+#define TARGET_SUBSYSTEMS_MAX     1024
+#define TARGET_NAMESPACES_MAX     1024 /* of one subsystem */
+#define TARGET_HOSTS_MAX          1024 /* allowed by name, of one subsystem */
+#define TARGET_CONTROLLERS_MAX    1024 /* of one subsystem at one time */
+#define TARGET_ADDRESSES_MAX      64
+#define TARGET_CONNECT_TIMEOUT_MS 10000 /* the default of the deadline "connect" */
+
+/* The limits a target keeps to and tells its hosts. */
+struct target_limits {
+	uint16_t admin_entries_max; /* of an admin queue, 32..4096; default 4096 */
+	uint16_t io_entries_max;    /* of an I/O queue, 2..1024; default 1024 */
+	uint16_t io_queues_max;     /* of one controller, 1..128; default 128 */
+	uint8_t mdts;               /* data of one command: 2^mdts pages of 4096 bytes, 1..9;
+				     * default 8 (1 MiB) */
+	uint32_t capsule_bytes;     /* of in-capsule data of an I/O command, 0..65536, a multiple of
+				     * 16; default 16384 */
+};
+
+/** The defaults. */
+struct target_limits target_limits_default(void);
+
+/** @param log may be NULL; @param limits NULL for the defaults; both must be legal
+ *  @return 0 and the target, owned by the caller, or -errno. */
+int target_new(const struct target_limits *limits, struct log *log, struct target **ret_target)
+	__attribute__((warn_unused_result));
+
+/** Free a target that has no queue left, with its subsystems; the stores are the caller's. NULL is
+ *  legal. */
+void target_free(struct target *target);
+
+const struct target_limits *target_limits(const struct target *target);
+
+/** Make a subsystem named @nqn (valid, not the discovery NQN, not yet used).
+ *  @return 0 and the subsystem, the target's, or -EEXIST, -EINVAL, -ENOSPC, -ENOMEM. */
+int target_add_subsystem(struct target *target, const char *nqn, struct subsystem **ret_subsystem)
+	__attribute__((warn_unused_result));
+
+/** Lend @store, which must outlive the target, as the subsystem's next namespace (1, 2, ...).
+ *  @return the namespace id, or -ENOSPC, -ENOMEM. */
+int subsystem_add_namespace(struct subsystem *subsystem, struct store *store)
+	__attribute__((warn_unused_result));
+
+/** Let the host @host_nqn connect. Without any call nobody may.
+ *  @return 0, -EINVAL (not an NQN), -ENOSPC, -ENOMEM. */
+int subsystem_allow_host(struct subsystem *subsystem, const char *host_nqn)
+	__attribute__((warn_unused_result));
+
+/** Let every host connect. */
+void subsystem_allow_any_host(struct subsystem *subsystem);
+
+const char *subsystem_nqn(const struct subsystem *subsystem);
+
+/* An address hosts can reach the target at: one discovery log record for each subsystem. */
+struct target_address {
+	bool is_ipv6;
+	/* Without brackets; "" means the address at which the asking host's discovery connection
+	 * arrived (a wildcard listener). */
+	char host[256];
+	uint16_t port;
+};
+
+/** @return 0 or -ENOSPC. */
+int target_add_address(struct target *target, const struct target_address *address)
+	__attribute__((warn_unused_result));
+
+/** Everything is in place: queues may come. */
+void target_publish(struct target *target);
+
+/** End every controller: their queues are told to end. From any thread. */
+void target_shut_down(struct target *target);
+
+#endif
