@@ -40,16 +40,12 @@ static bool read_group(char *ret_path, size_t path_bytes)
 	return false;
 }
 
-/* @return the whole CPUs of the group's quota, UINT_MAX for no quota. */
-static unsigned quota_count(void)
+/* @return the whole CPUs of the quota in the file @path, UINT_MAX for no quota. */
+static unsigned read_quota(const char *path)
 {
-	CLEANUP(cleanup_file) FILE *file = NULL;
-	char path[4096 + 32];
+	CLEANUP(cleanup_file) FILE *file = fopen(path, "re");
 	unsigned long long quota_us, period_us;
 
-	if (!read_group(path, sizeof(path)))
-		return UINT_MAX;
-	file = fopen(path, "re");
 	/* "max 100000" without a quota */
 	if (file == NULL || fscanf(file, "%llu %llu", &quota_us, &period_us) != 2 || period_us == 0)
 		return UINT_MAX;
@@ -58,9 +54,10 @@ static unsigned quota_count(void)
 
 unsigned cpu_allowed_count(void)
 {
+	char path[4096 + 32];
 	cpu_set_t set;
 	unsigned count = 2;
-	unsigned quota = quota_count();
+	unsigned quota = read_group(path, sizeof(path)) ? read_quota(path) : UINT_MAX;
 
 	/* It fails beyond CPU_SETSIZE processors: many. */
 	if (sched_getaffinity(0, sizeof(set), &set) == 0)

@@ -1,7 +1,7 @@
 /*
  * The messages that other threads have posted to a loop, without a lock. One atomic word says all:
  * it holds the latest message, which leads to those before it; or nothing; or that there is nothing
- * and the owner sleeps, so that whoever posts next, and no one after him, has to wake it.
+ * and the owner sleeps, so that whoever posts next, and none after that, has to wake it.
  */
 #ifndef FERRY_LOOP_INBOX_H
 #define FERRY_LOOP_INBOX_H

@@ -156,9 +156,14 @@ static uint32_t block_take(struct pool *pool, unsigned order)
 
 /* Life */
 
+static void cleanup_pool(struct pool **pool)
+{
+	pool_free(*pool);
+}
+
 int pool_new(size_t bytes, struct pool **ret_pool)
 {
-	CLEANUP(cleanup_free) struct pool *pool = calloc(1, sizeof(*pool));
+	CLEANUP(cleanup_pool) struct pool *pool = calloc(1, sizeof(*pool));
 	void *region;
 
 	assert(bytes >= 2 * POOL_BUFFER_MAX && (bytes & (bytes - 1)) == 0);
@@ -172,10 +177,8 @@ int pool_new(size_t bytes, struct pool **ret_pool)
 		return -ENOMEM;
 	region = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
 		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (region == MAP_FAILED) {
-		free(pool->blocks);
+	if (region == MAP_FAILED)
 		return -ENOMEM;
-	}
 	pool->region = region;
 	list_init(&pool->waiting);
 	for (unsigned order = 0; order < ORDER_COUNT; order++) {
@@ -194,7 +197,8 @@ void pool_free(struct pool *pool)
 	if (pool == NULL)
 		return;
 	assert(pool->held_bytes == 0);
-	(void)munmap(pool->region, pool->bytes);
+	if (pool->region != NULL)
+		(void)munmap(pool->region, pool->bytes);
 	free(pool->blocks);
 	free(pool);
 }
