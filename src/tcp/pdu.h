@@ -47,7 +47,7 @@ enum {
 	PDU_IC_FLAG_DATA_DIGEST = 1 << 1,
 };
 
-#define PDU_DIGEST_BYTES        4
+#define PDU_DIGEST_BYTES        4u
 #define PDU_ALIGNMENT_MAX       128 /* bytes: pda 31 */
 #define PDU_PDA_MAX             31
 #define PDU_HEADER_MAX          128
