@@ -3,6 +3,8 @@
  */
 #include "nvme/status.h"
 
+#include "base/cleanup.h"
+
 #include <stddef.h>
 
 struct status_name {
@@ -115,16 +117,14 @@ static const struct status_name path_names[] = {
 	{NVME_STATUS_ABORTED_BY_HOST, "Command Aborted By Host"},
 };
 
-#define COUNT(names) (sizeof(names) / sizeof((names)[0]))
-
 static const struct {
 	const struct status_name *names;
 	size_t count;
 } types[8] = {
-	[NVME_STATUS_TYPE_GENERIC] = {generic_names, COUNT(generic_names)},
-	[NVME_STATUS_TYPE_SPECIFIC] = {specific_names, COUNT(specific_names)},
-	[NVME_STATUS_TYPE_MEDIA] = {media_names, COUNT(media_names)},
-	[NVME_STATUS_TYPE_PATH] = {path_names, COUNT(path_names)},
+	[NVME_STATUS_TYPE_GENERIC] = {generic_names, ARRAY_LENGTH(generic_names)},
+	[NVME_STATUS_TYPE_SPECIFIC] = {specific_names, ARRAY_LENGTH(specific_names)},
+	[NVME_STATUS_TYPE_MEDIA] = {media_names, ARRAY_LENGTH(media_names)},
+	[NVME_STATUS_TYPE_PATH] = {path_names, ARRAY_LENGTH(path_names)},
 };
 
 const char *nvme_status_text(nvme_status status)
