@@ -4,6 +4,7 @@
  */
 #include "nvme/nqn.h"
 
+#include "base/text.h"
 #include "base/uuid.h"
 
 #include <assert.h>
@@ -144,8 +145,7 @@ int nvme_nqn_from_field(const char field[NVME_NQN_FIELD_BYTES], char ret_nqn[NVM
 void nvme_nqn_to_field(char ret_field[NVME_NQN_FIELD_BYTES], const char *nqn)
 {
 	assert(nvme_nqn_is_acceptable(nqn));
-	memset(ret_field, 0, NVME_NQN_FIELD_BYTES);
-	memcpy(ret_field, nqn, strlen(nqn));
+	text_to_field(ret_field, NVME_NQN_FIELD_BYTES, nqn, '\0');
 }
 
 void nvme_nqn_from_uuid(const uint8_t uuid[UUID_BYTES], char ret_nqn[NVME_NQN_TEXT_MAX])

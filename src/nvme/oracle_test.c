@@ -45,11 +45,13 @@ static void check_fields(const struct field *fields, size_t count)
 #define NAMESPACE(member)   FIELD(nvme_identify_namespace, member, nvme_id_ns, member)
 #define INDEPENDENT(member) \
 	FIELD(nvme_identify_independent_namespace, member, nvme_id_independent_id_ns, member)
-#define LBA_FORMAT(ours, theirs)  FIELD(nvme_lba_format, ours, nvme_lbaf, theirs)
-#define NVM_NAMESPACE(member)     FIELD(nvme_identify_nvm_namespace, member, nvme_nvm_id_ns, member)
-#define NVM_CONTROLLER(member)    FIELD(nvme_identify_nvm_controller, member, nvme_id_ctrl_nvm, member)
-#define CONTROLLERS(ours, theirs) FIELD(nvme_controller_list, ours, nvme_ctrl_list, theirs)
-#define DESCRIPTOR(member)        FIELD(nvme_namespace_descriptor, member, nvme_ns_id_desc, member)
+#define LBA_FORMAT(ours, theirs) FIELD(nvme_lba_format, ours, nvme_lbaf, theirs)
+#define NVM_NAMESPACE(member)    FIELD(nvme_identify_nvm_namespace, member, nvme_nvm_id_ns, member)
+
+#define NVM_CONTROLLER(member) FIELD(nvme_identify_nvm_controller, member, nvme_id_ctrl_nvm, member)
+
+#define CNTLIDS(ours, theirs) FIELD(nvme_controller_list, ours, nvme_ctrl_list, theirs)
+#define DESCRIPTOR(member)    FIELD(nvme_namespace_descriptor, member, nvme_ns_id_desc, member)
 
 static const struct field identify_fields[] = {WHOLE(nvme_identify_controller, nvme_id_ctrl),
 	CONTROLLER(vid), CONTROLLER(ssvid), CONTROLLER(sn), CONTROLLER(mn), CONTROLLER(fr),
@@ -94,7 +96,7 @@ static const struct field identify_fields[] = {WHOLE(nvme_identify_controller, n
 	NVM_CONTROLLER(wzsl), NVM_CONTROLLER(wusl), NVM_CONTROLLER(dmrl), NVM_CONTROLLER(dmrsl),
 	NVM_CONTROLLER(dmsl), WHOLE(nvme_command_set_combinations, nvme_id_iocs),
 	WHOLE(nvme_nsid_list, nvme_ns_list), WHOLE(nvme_controller_list, nvme_ctrl_list),
-	CONTROLLERS(count, num), CONTROLLERS(cntlid, identifier),
+	CNTLIDS(count, num), CNTLIDS(cntlid, identifier),
 	WHOLE(nvme_namespace_descriptor, nvme_ns_id_desc), DESCRIPTOR(nidt), DESCRIPTOR(nidl)};
 
 #define ERROR_LOG(ours, theirs) FIELD(nvme_log_error, ours, nvme_error_log_page, theirs)
@@ -103,9 +105,10 @@ static const struct field identify_fields[] = {WHOLE(nvme_identify_controller, n
 #define EFFECTS(ours, theirs)   FIELD(nvme_log_effects, ours, nvme_cmd_effects_log, theirs)
 #define ANA_LOG(ours, theirs)   FIELD(nvme_log_ana, ours, nvme_ana_log, theirs)
 #define ANA_GROUP(ours, theirs) FIELD(nvme_ana_group, ours, nvme_ana_group_desc, theirs)
-#define NOTICE(ours, theirs)    FIELD(nvme_log_reservation, ours, nvme_resv_notification_log, theirs)
-#define DISCOVERY(member)       FIELD(nvme_discovery_log, member, nvmf_discovery_log, member)
-#define RECORD(ours, theirs)    FIELD(nvme_discovery_record, ours, nvmf_disc_log_entry, theirs)
+
+#define NOTICE(ours, theirs) FIELD(nvme_log_reservation, ours, nvme_resv_notification_log, theirs)
+#define DISCOVERY(member)    FIELD(nvme_discovery_log, member, nvmf_discovery_log, member)
+#define RECORD(ours, theirs) FIELD(nvme_discovery_record, ours, nvmf_disc_log_entry, theirs)
 
 static const struct field log_fields[] = {WHOLE(nvme_log_supported, nvme_supported_log_pages),
 	WHOLE(nvme_log_error, nvme_error_log_page), ERROR_LOG(error_count, error_count),
@@ -152,8 +155,10 @@ static const struct field log_fields[] = {WHOLE(nvme_log_supported, nvme_support
 #define TIME(ours, theirs)     FIELD(nvme_timestamp, ours, their_timestamp, theirs)
 #define BEHAVIOR(ours, theirs) FIELD(nvme_host_behavior, ours, nvme_feat_host_behavior, theirs)
 #define REGISTRANT(member)     FIELD(nvme_registrant, member, nvme_registered_ctrl, member)
-#define EXTENDED(member)       FIELD(nvme_registrant_extended, member, nvme_registered_ctrl_ext, member)
-#define RESERVATION(member)    FIELD(nvme_reservation_status, member, nvme_resv_status, member)
+
+#define EXTENDED(member) FIELD(nvme_registrant_extended, member, nvme_registered_ctrl_ext, member)
+
+#define RESERVATION(member) FIELD(nvme_reservation_status, member, nvme_resv_status, member)
 
 static const struct field command_fields[] = {COMMAND(opcode, opcode), COMMAND(flags, flags),
 	COMMAND(cid, rsvd1), COMMAND(nsid, nsid), COMMAND(cdw2, cdw2), COMMAND(cdw3, cdw3),
