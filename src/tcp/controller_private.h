@@ -1,0 +1,144 @@
+/*
+ * What the files of the controller's queue share: the queue, its slots, and what one does for
+ * another. controller_queue.c: life, deadlines, faults. controller_receive.c: capsules and data
+ * coming in. controller_send.c: R2Ts, data and completions going out.
+ */
+#ifndef FERRY_TCP_CONTROLLER_PRIVATE_H
+#define FERRY_TCP_CONTROLLER_PRIVATE_H
+
+#include "base/list.h"
+#include "loop/loop.h"
+#include "loop/pool.h"
+#include "loop/stream.h"
+#include "loop/timer.h"
+#include "tcp/controller_queue.h"
+#include "tcp/receiver.h"
+
+/* Output of one command at the most: an R2T, or a C2HData header with digest and padding, its data
+ * digest and a completion; and the pieces that makes. */
+#define SLOT_PUT_BYTES (PDU_ALIGNMENT_MAX + 64u)
+#define SLOT_PIECES    3u
+
+/* Output that is no command's: ICResp and TermReq. */
+#define QUEUE_PUT_BYTES (2u * PDU_TERMINATE_BYTES_MAX)
+#define QUEUE_PIECES    2u
+
+enum slot_state {
+	SLOT_FREE,
+	SLOT_WAITING_BUFFER, /* begun; the pool is empty */
+	SLOT_RECEIVING,      /* begun; data is on its way, in the capsule or by R2T */
+	SLOT_EXECUTING,      /* above */
+	SLOT_SENDING,        /* its data has not yet left */
+};
+
+/* One command in flight; struct request with the upper layer's part follows it. */
+struct slot {
+	struct list link; /* in receiving_slots after an R2T */
+	struct slot *next_free;
+	struct tcp_controller_queue *queue;
+	struct pool_request buffer;
+	struct stream_lease lease;
+	enum slot_state state;
+	uint16_t index;          /* the TTAG of its R2T */
+	bool has_r2t;            /* data is awaited by R2T, not in the capsule */
+	uint32_t received_bytes; /* of the data that the R2T asked for */
+	uint64_t r2t_ns;         /* when the R2T was put */
+};
+
+enum queue_state {
+	QUEUE_INITIAL,
+	QUEUE_CONNECTING,
+	QUEUE_RUNNING,
+	QUEUE_ENDING,
+	QUEUE_CLOSED,
+};
+
+struct tcp_controller_queue {
+	struct stream *stream;
+	struct receiver receiver;
+	struct tcp_controller_options options;
+	const struct tcp_controller_handler *handler;
+	void *context;
+	enum queue_state state;
+	bool is_flow_control_off;
+	bool is_terminating; /* a TermReq was sent: only the peer's close is awaited */
+	bool is_finished;    /* our half is closed: only the peer's close is awaited */
+	bool is_ended_told;
+	bool is_held_for_room; /* a capsule is held until output has drained */
+	uint8_t host_pda;      /* HPDA: alignment of data we send */
+	uint16_t entries;
+	uint16_t sqhd;
+	unsigned busy_count;         /* slots not free */
+	unsigned above_count;        /* requests begun and not completed */
+	struct slot *capsule_slot;   /* whose in-capsule data is arriving, or held for a buffer */
+	struct slot *free_slots;     /* the one used last first: it is warm */
+	struct list receiving_slots; /* by the age of their R2T */
+	struct slot **slots;         /* by index */
+	unsigned slot_count;
+	struct slot *first_slot; /* made at the start; the others are one block from slots[1] on */
+	size_t slot_bytes;
+	struct pool_share share;
+	struct timer timer;
+	uint64_t state_deadline_ns; /* of initial, connecting, ending */
+	uint64_t midway_ns;         /* since when a PDU is incomplete, 0: none is */
+	struct loop *loop;
+	struct loop_task closed_task;
+	const char *reason;
+};
+
+static inline struct request *slot_request(struct slot *slot)
+{
+	return (struct request *)(slot + 1);
+}
+
+static inline struct slot *slot_of(struct request *request)
+{
+	return (struct slot *)request - 1;
+}
+
+/** Whether the output has room for one more command beside those in flight. */
+static inline bool controller_has_room(const struct tcp_controller_queue *queue)
+{
+	return stream_has_room(queue->stream,
+		(queue->busy_count + 1) * SLOT_PUT_BYTES + QUEUE_PUT_BYTES,
+		(queue->busy_count + 1) * SLOT_PIECES + QUEUE_PIECES);
+}
+
+/** Have the timer look at the deadlines soon enough for one that begins now. */
+void controller_watch_deadlines(struct tcp_controller_queue *queue);
+
+/** Hand the request up for execution. */
+void controller_execute(struct slot *slot);
+
+/** A request has ended: struct request.complete. */
+void controller_complete(struct request *request);
+
+/** Put an R2T for all of the slot's data. */
+void controller_send_r2t(struct slot *slot);
+
+/** Put a completion for a request that was not begun. */
+void controller_refuse(struct slot *slot, uint16_t status);
+
+/** Give back what the slot holds and free it. */
+void controller_free_slot(struct slot *slot);
+
+/** Take a free slot. There is one. */
+static inline struct slot *controller_take_slot(struct tcp_controller_queue *queue)
+{
+	struct slot *slot = queue->free_slots;
+
+	queue->free_slots = slot->next_free;
+	queue->busy_count++;
+	return slot;
+}
+
+/** The host broke a rule: say so in a TermReq and end (struct receiver_handler.fault). */
+void controller_terminate(void *context, struct pdu_fault fault, const uint8_t *header,
+	size_t header_bytes);
+
+/** If nothing is left to be done on a queue that is ending or closed, finish it. */
+void controller_check_end(struct tcp_controller_queue *queue);
+
+extern const struct receiver_handler controller_receiver_handler;
+
+#endif
