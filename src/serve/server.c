@@ -1,0 +1,379 @@
+/*
+ * Each loop owns its connections; the server counts them. Only two things cross threads: accepted
+ * descriptors on their way to a loop, and the word that a stopping loop has no connection left.
+ */
+#include "serve/server.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "loop/address.h"
+#include "loop/listener.h"
+#include "loop/loop.h"
+#include "loop/socket_stream.h"
+#include "loop/timer.h"
+#include "serve/connection.h"
+#include "target/target.h"
+
+#define THREADS_DEFAULT_MAX 4
+
+/* One loop with its connections. */
+struct worker {
+	struct server *server;
+	struct loop *loop;
+	pthread_t thread;
+	bool has_thread;
+	unsigned index;
+	struct connection_setting setting;
+	struct list connections;
+	bool is_stopping;
+	bool is_idle_told;
+	struct loop_message stop_message; /* to the worker */
+	struct loop_message idle_message; /* to loop 0 */
+};
+
+struct server {
+	struct target *target;
+	struct log *log;
+	struct server_options options;
+	struct worker *workers;
+	struct listener *listeners[SERVER_LISTENERS_MAX];
+	unsigned listener_count;
+	unsigned next_worker;
+	/* Connections on any loop, and those of them that are not yet established. */
+	atomic_uint connection_count;
+	atomic_uint pending_count;
+	bool is_stopping;
+	unsigned idle_workers; /* of loop 0 */
+	struct timer stop_timer;
+	int result;
+};
+
+/* An accepted descriptor on its way to a worker. */
+struct arrival {
+	struct loop_message message;
+	struct worker *worker;
+	int fd;
+};
+
+struct server_options server_options_default(void)
+{
+	cpu_set_t cpus;
+	unsigned count = 1;
+
+	if (sched_getaffinity(0, sizeof(cpus), &cpus) == 0)
+		count = (unsigned)CPU_COUNT(&cpus);
+	return (struct server_options){
+		.thread_count = count < THREADS_DEFAULT_MAX ? count : THREADS_DEFAULT_MAX,
+		.deadlines = tcp_deadlines_default(),
+		.data_max = SERVER_DATA_MAX_DEFAULT,
+	};
+}
+
+static void worker_check_idle(struct worker *worker)
+{
+	if (!worker->is_stopping || worker->is_idle_told || !list_is_empty(&worker->connections))
+		return;
+	worker->is_idle_told = true;
+	loop_post(worker->server->workers[0].loop, &worker->idle_message);
+}
+
+static void worker_is_idle(struct loop_message *message)
+{
+	struct server *server = container_of(message, struct worker, idle_message)->server;
+
+	if (++server->idle_workers < server->options.thread_count)
+		return;
+	server->result = 0;
+	loop_stop(server->workers[0].loop);
+}
+
+static void count_down(atomic_uint *count)
+{
+	atomic_fetch_sub_explicit(count, 1, memory_order_relaxed);
+}
+
+static void connection_established(void *context, struct connection *connection)
+{
+	struct worker *worker = context;
+
+	(void)connection;
+	count_down(&worker->server->pending_count);
+}
+
+static void connection_ended(void *context, struct connection *connection)
+{
+	struct worker *worker = context;
+
+	list_remove(connection_link(connection));
+	if (!connection_is_established(connection))
+		count_down(&worker->server->pending_count);
+	count_down(&worker->server->connection_count);
+	worker_check_idle(worker);
+}
+
+static void worker_take(struct worker *worker, int fd)
+{
+	struct connection *connection;
+	struct stream *stream;
+	int error = socket_stream_adopt(worker->loop, fd, &stream);
+
+	if (error < 0) {
+		(void)close(fd);
+	} else if (worker->is_stopping) {
+		stream_free(stream);
+		error = -ESHUTDOWN;
+	} else {
+		error = connection_new(&worker->setting, stream, &connection);
+	}
+	if (error < 0) {
+		count_down(&worker->server->pending_count);
+		count_down(&worker->server->connection_count);
+		return;
+	}
+	list_append(&worker->connections, connection_link(connection));
+}
+
+static void arrival_delivered(struct loop_message *message)
+{
+	struct arrival *arrival = container_of(message, struct arrival, message);
+
+	worker_take(arrival->worker, arrival->fd);
+	free(arrival);
+}
+
+/* @return what limit a further connection would exceed, or NULL after counting it. */
+static const char *admit(struct server *server)
+{
+	if (atomic_load_explicit(&server->connection_count, memory_order_relaxed) >=
+		SERVER_CONNECTIONS_MAX)
+		return "there are as many connections as are served at one time";
+	if (atomic_load_explicit(&server->pending_count, memory_order_relaxed) >=
+		SERVER_CONNECTIONS_PENDING)
+		return "too many connections have not sent their Connect";
+	atomic_fetch_add_explicit(&server->connection_count, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&server->pending_count, 1, memory_order_relaxed);
+	return NULL;
+}
+
+static int pass_on(struct worker *worker, int fd)
+{
+	struct arrival *arrival = malloc(sizeof(*arrival));
+
+	if (arrival == NULL)
+		return -ENOMEM;
+	arrival->message.deliver = arrival_delivered;
+	arrival->worker = worker;
+	arrival->fd = fd;
+	loop_post(worker->loop, &arrival->message);
+	return 0;
+}
+
+static void accepted(void *context, int fd, const struct sockaddr_storage *peer)
+{
+	struct server *server = context;
+	struct worker *worker = &server->workers[server->next_worker];
+	const char *refusal = admit(server);
+	char name[ADDRESS_TEXT_MAX];
+
+	if (refusal != NULL) {
+		address_to_text(peer, name);
+		log_write(server->log, LOG_LEVEL_WARNING, "connection refused", "%s: refused: %s",
+			name, refusal);
+		(void)close(fd);
+		return;
+	}
+	server->next_worker = (server->next_worker + 1) % server->options.thread_count;
+	if (worker->index == 0) {
+		worker_take(worker, fd);
+	} else if (pass_on(worker, fd) < 0) {
+		count_down(&server->pending_count);
+		count_down(&server->connection_count);
+		(void)close(fd);
+	}
+}
+
+/* Established connections end with their controllers, which target_shut_down() takes care of; here
+ * go those that have none. */
+static void worker_stop(struct loop_message *message)
+{
+	struct worker *worker = container_of(message, struct worker, stop_message);
+	struct list *link, *following;
+
+	worker->is_stopping = true;
+	list_for_each_safe (link, following, &worker->connections) {
+		struct connection *connection = connection_of_link(link);
+
+		if (!connection_is_established(connection))
+			connection_end(connection, "the server is stopping");
+	}
+	worker_check_idle(worker);
+}
+
+static void stop_timed_out(struct timer *timer)
+{
+	struct server *server = container_of(timer, struct server, stop_timer);
+
+	server->result = -ETIMEDOUT;
+	loop_stop(server->workers[0].loop);
+}
+
+void server_stop(struct server *server)
+{
+	if (server->is_stopping)
+		return;
+	server->is_stopping = true;
+	for (unsigned i = 0; i < server->listener_count; i++)
+		listener_free(server->listeners[i]);
+	server->listener_count = 0;
+	timer_arm_after(&server->stop_timer, SERVER_STOP_MS);
+	target_shut_down(server->target);
+	for (unsigned i = 0; i < server->options.thread_count; i++)
+		loop_post(server->workers[i].loop, &server->workers[i].stop_message);
+}
+
+static void *run_worker(void *context)
+{
+	struct worker *worker = context;
+
+	if (loop_run(worker->loop) < 0)
+		log_write(worker->server->log, LOG_LEVEL_ERROR, NULL, "loop %u has failed",
+			worker->index);
+	return NULL;
+}
+
+static int start_worker(struct worker *worker)
+{
+	char name[16];
+	int error = pthread_create(&worker->thread, NULL, run_worker, worker);
+
+	if (error != 0)
+		return -error;
+	worker->has_thread = true;
+	(void)snprintf(name, sizeof(name), "loop %u", worker->index);
+	(void)pthread_setname_np(worker->thread, name);
+	return 0;
+}
+
+static int make_worker(struct server *server, unsigned index)
+{
+	struct worker *worker = &server->workers[index];
+
+	worker->server = server;
+	worker->index = index;
+	list_init(&worker->connections);
+	worker->stop_message.deliver = worker_stop;
+	worker->idle_message.deliver = worker_is_idle;
+	worker->setting = (struct connection_setting){
+		.target = server->target,
+		.log = server->log,
+		.deadlines = server->options.deadlines,
+		.data_max = server->options.data_max,
+		.established = connection_established,
+		.ended = connection_ended,
+		.context = worker,
+	};
+	return loop_new(NULL, &worker->loop);
+}
+
+int server_new(struct target *target, struct log *log, const struct server_options *options,
+	struct server **ret_server)
+{
+	struct server *server = calloc(1, sizeof(*server));
+	int error = 0;
+
+	assert(options->thread_count >= 1 && options->thread_count <= SERVER_THREADS_MAX);
+	if (server == NULL)
+		return -ENOMEM;
+	server->target = target;
+	server->log = log;
+	server->options = *options;
+	server->workers = calloc(options->thread_count, sizeof(*server->workers));
+	if (server->workers == NULL)
+		error = -ENOMEM;
+	for (unsigned i = 0; error == 0 && i < options->thread_count; i++)
+		error = make_worker(server, i);
+	if (error < 0) {
+		server_free(server);
+		return error;
+	}
+	timer_init(&server->stop_timer, server->workers[0].loop, stop_timed_out);
+	*ret_server = server;
+	return 0;
+}
+
+int server_listen(struct server *server, const struct address *address,
+	struct sockaddr_storage *ret_address)
+{
+	struct listener *listener;
+	int error;
+
+	if (server->listener_count == SERVER_LISTENERS_MAX)
+		return -ENOSPC;
+	error = listener_open(server->workers[0].loop, (const struct sockaddr *)&address->storage,
+		address->bytes, &listener);
+	if (error < 0)
+		return error;
+	server->listeners[server->listener_count++] = listener;
+	listener_address(listener, ret_address);
+	return 0;
+}
+
+static void stop_threads(struct server *server)
+{
+	for (unsigned i = 1; i < server->options.thread_count; i++) {
+		struct worker *worker = &server->workers[i];
+
+		if (!worker->has_thread)
+			continue;
+		loop_stop(worker->loop);
+		(void)pthread_join(worker->thread, NULL);
+		worker->has_thread = false;
+	}
+}
+
+int server_run(struct server *server)
+{
+	int error = 0;
+
+	for (unsigned i = 1; error == 0 && i < server->options.thread_count; i++)
+		error = start_worker(&server->workers[i]);
+	for (unsigned i = 0; error == 0 && i < server->listener_count; i++)
+		listener_start(server->listeners[i], accepted, server);
+	if (error == 0)
+		error = loop_run(server->workers[0].loop);
+	timer_disarm(&server->stop_timer);
+	stop_threads(server);
+	return error < 0 ? error : server->result;
+}
+
+void server_free(struct server *server)
+{
+	if (server == NULL)
+		return;
+	if (server->workers != NULL)
+		stop_threads(server);
+	for (unsigned i = 0; i < server->listener_count; i++)
+		listener_free(server->listeners[i]);
+	for (unsigned i = 0; server->workers != NULL && i < server->options.thread_count; i++)
+		loop_free(server->workers[i].loop);
+	free(server->workers);
+	free(server);
+}
+
+struct loop *server_loop(struct server *server)
+{
+	return server->workers[0].loop;
+}
+
+unsigned server_thread_count(const struct server *server)
+{
+	return server->options.thread_count;
+}
