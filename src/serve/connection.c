@@ -4,10 +4,10 @@
 #include "serve/connection.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/log.h"
-#include "base/text.h"
 #include "loop/address.h"
 #include "loop/socket_stream.h"
 #include "target/queue.h"
@@ -125,7 +125,7 @@ static struct target_queue_peer describe_peer(struct connection *connection)
 {
 	struct sockaddr_storage local;
 
-	(void)text_copy(connection->peer_name, sizeof(connection->peer_name),
+	(void)snprintf(connection->peer_name, sizeof(connection->peer_name), "%s",
 		stream_peer_name(connection->stream));
 	if (socket_stream_local_address(connection->stream, &local) < 0)
 		local.ss_family = AF_UNSPEC;
