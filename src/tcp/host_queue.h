@@ -8,6 +8,9 @@
  *   opening  the stream connects, then ICReq is sent and ICResp awaited
  *   ready    commands go and come
  *   failed   the stream ended or the controller broke a rule; each command ends with an error
+ *
+ * A controller that broke a rule is told so by H2CTermReq and has TCP_HOST_TERMINATE_MS to close,
+ * during which nothing it sends is looked at; then the queue has failed.
  */
 #ifndef FERRY_TCP_HOST_QUEUE_H
 #define FERRY_TCP_HOST_QUEUE_H
@@ -16,7 +19,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/list.h"
 #include "nvme/command.h"
 #include "nvme/completion.h"
 
@@ -25,6 +27,7 @@ struct tcp_host_queue;
 
 #define TCP_HOST_ENTRIES_MAX    1024 /* commands of one queue in flight, plus one */
 #define TCP_HOST_IC_TIMEOUT_MS  10000
+#define TCP_HOST_TERMINATE_MS   1000
 #define TCP_HOST_REASON_MAX     160
 #define TCP_ADMIN_CAPSULE_BYTES 8192 /* NVMe/TCP: always allowed for admin and fabrics commands */
 
@@ -46,10 +49,7 @@ struct tcp_host_command {
 	void (*done)(struct tcp_host_command *command);
 	int error;
 	struct nvme_completion completion;
-	/* private */
-	uint32_t moved_bytes;
-	uint16_t cid;
-	bool is_completed;
+	uint16_t cid; /* set by submit; what Abort names it by */
 };
 
 struct tcp_host_queue_options {
