@@ -51,11 +51,15 @@ static const struct pdu_kind *kind_of(const struct pdu_common *common)
 	return &kinds[common->type];
 }
 
+static uint32_t header_bytes_of(const struct pdu_rules *rules, const struct pdu_kind *kind,
+	uint8_t hlen)
+{
+	return hlen + (rules->has_header_digest && kind->has_digests ? PDU_DIGEST_BYTES : 0);
+}
+
 uint32_t pdu_header_bytes(const struct pdu_rules *rules, const struct pdu_common *common)
 {
-	bool has_digest = rules->has_header_digest && kind_of(common)->has_digests;
-
-	return common->hlen + (has_digest ? PDU_DIGEST_BYTES : 0);
+	return header_bytes_of(rules, kind_of(common), common->hlen);
 }
 
 /* The most data a PDU of this type may bring. */
@@ -100,7 +104,8 @@ struct pdu_fault pdu_check_common(const struct pdu_rules *rules, const struct pd
 	if (!kind->is_known || (kind->direction == TO_CONTROLLER) != rules->is_controller)
 		return bad_field(OFFSET_TYPE);
 
-	header_bytes = pdu_header_bytes(rules, common);
+	/* By what hlen has to be: a wrong one must not make the flags before it look wrong. */
+	header_bytes = header_bytes_of(rules, kind, kind->hlen);
 	has_data = kind->may_have_data && plen > header_bytes;
 	if (kind->has_digests) {
 		has_flag = (common->flags & PDU_FLAG_HEADER_DIGEST) != 0;
