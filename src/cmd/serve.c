@@ -1,0 +1,389 @@
+/*
+ * ferry serve: opens the stores, names them as one subsystem, listens, says so, and serves until a
+ * signal; then it drains, flushes and exits.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/text.h"
+#include "cmd/message.h"
+#include "cmd/notify.h"
+#include "cmd/serve_options.h"
+#include "cmd/verb.h"
+#include "loop/loop.h"
+#include "serve/identity.h"
+#include "serve/server.h"
+#include "store/store.h"
+#include "target/target.h"
+
+#define VERB "serve"
+
+#define INSTANCES_MAX 64 /* servers of the same volatile stores, told apart by their names */
+#define FLUSH_MS      5000
+
+struct daemon {
+	struct serve_options options;
+	struct log *log;
+	struct store **stores;
+	size_t store_count;
+	struct target *target;
+	struct server *server;
+	int nqn_fd;
+	char nqn[NVME_NQN_TEXT_MAX];
+	struct sockaddr_storage addresses[SERVE_LISTEN_MAX * ADDRESS_RESOLVE_MAX];
+	struct loop_watch signals;
+	int signal_fd;
+};
+
+/* Under a service manager lines carry the journal's priority instead of a name. */
+static void write_line(void *context, enum log_level level, const char *line)
+{
+	static const char *const names[] = {"error", "warning", "info", "debug"};
+	static const char *const priorities[] = {"<3>", "<4>", "<6>", "<7>"};
+
+	if (*(bool *)context)
+		(void)fprintf(stderr, "%s%s\n", priorities[level], line);
+	else
+		(void)fprintf(stderr, "ferry: %s: %s\n", names[level], line);
+}
+
+static int open_stores(struct daemon *daemon)
+{
+	const struct option_list *names = &daemon->options.stores;
+	char problem[STORE_NAME_MAX + 128];
+
+	daemon->stores = calloc(names->count, sizeof(*daemon->stores));
+	if (daemon->stores == NULL)
+		return -ENOMEM;
+	for (size_t i = 0; i < names->count; i++) {
+		int error =
+			store_open(names->items[i], &daemon->stores[i], problem, sizeof(problem));
+
+		if (error < 0) {
+			complain(VERB, "%s", problem);
+			return error;
+		}
+		daemon->store_count++;
+	}
+	return 0;
+}
+
+static bool are_volatile(const struct daemon *daemon)
+{
+	for (size_t i = 0; i < daemon->store_count; i++) {
+		if (!daemon->stores[i]->is_volatile)
+			return false;
+	}
+	return true;
+}
+
+/* Find the subsystem's name and hold it. */
+static int take_name(struct daemon *daemon)
+{
+	unsigned instances =
+		daemon->options.nqn == NULL && are_volatile(daemon) ? INSTANCES_MAX : 1;
+	int fd = -EADDRINUSE, error = 0;
+
+	for (unsigned i = 0; fd == -EADDRINUSE && i < instances; i++) {
+		if (daemon->options.nqn != NULL)
+			(void)snprintf(daemon->nqn, sizeof(daemon->nqn), "%s", daemon->options.nqn);
+		else
+			error = identity_default_nqn(daemon->stores, daemon->store_count, i,
+				daemon->nqn);
+		fd = error < 0 ? error : identity_hold_nqn(daemon->nqn);
+	}
+	if (fd == -EADDRINUSE)
+		complain(VERB,
+			"%s is served by another process already: two disks of one name would be mixed "
+			"up; choose another with --nqn",
+			daemon->nqn);
+	else if (fd < 0)
+		complain(VERB, "%s: cannot be held: %s", daemon->nqn, strerror(-fd));
+	daemon->nqn_fd = fd < 0 ? -1 : fd;
+	return fd < 0 ? fd : 0;
+}
+
+static int fill_subsystem(struct daemon *daemon)
+{
+	struct serve_options *options = &daemon->options;
+	struct subsystem *subsystem;
+	int error = target_add_subsystem(daemon->target, daemon->nqn, &subsystem);
+
+	for (size_t i = 0; error >= 0 && i < daemon->store_count; i++)
+		error = subsystem_add_namespace(subsystem, daemon->stores[i]);
+	if (error >= 0 && options->is_any_host)
+		subsystem_allow_any_host(subsystem);
+	for (size_t i = 0; error >= 0 && i < options->allowed_hosts.count; i++)
+		error = subsystem_allow_host(subsystem, options->allowed_hosts.items[i]);
+	if (error < 0)
+		complain(VERB, "%s: cannot be served: %s", daemon->nqn, strerror(-error));
+	return error < 0 ? error : 0;
+}
+
+static bool is_wildcard(const struct sockaddr_storage *address)
+{
+	char host[ADDRESS_TEXT_MAX];
+
+	address_host_to_text(address, host);
+	return strcmp(host, "0.0.0.0") == 0 || strcmp(host, "::") == 0;
+}
+
+/* Tell discovery of a listener: as the user said, or where the asking host has reached us. */
+static int advertise(struct daemon *daemon, const struct sockaddr_storage *address)
+{
+	struct target_address advertised = {
+		.is_ipv6 = address->ss_family == AF_INET6,
+		.port = (uint16_t)address_port(address),
+	};
+	const struct url_address *given = &daemon->options.discovery_address;
+	char host[ADDRESS_TEXT_MAX];
+
+	if (daemon->options.has_discovery_address) {
+		(void)snprintf(advertised.host, sizeof(advertised.host), "%s", given->host);
+		advertised.is_ipv6 = strchr(given->host, ':') != NULL;
+		if (given->has_port)
+			advertised.port = given->port;
+	} else if (!is_wildcard(address)) {
+		address_host_to_text(address, host);
+		(void)snprintf(advertised.host, sizeof(advertised.host), "%s", host);
+	}
+	return target_add_address(daemon->target, &advertised);
+}
+
+static int listen_everywhere(struct daemon *daemon)
+{
+	for (unsigned i = 0; i < daemon->options.listener_count; i++) {
+		const struct address *wanted = &daemon->options.listeners[i];
+		char text[ADDRESS_TEXT_MAX];
+		int error = server_listen(daemon->server, wanted, &daemon->addresses[i]);
+
+		if (error == 0)
+			error = advertise(daemon, &daemon->addresses[i]);
+		if (error == 0)
+			continue;
+		address_to_text(&wanted->storage, text);
+		if (error == -EADDRINUSE)
+			complain(VERB,
+				"%s: in use by another program; choose a port with --listen "
+				"ADDR:PORT, or port 0 for a free one",
+				text);
+		else if (error == -EACCES)
+			complain(VERB, "%s: not permitted; ports below 1024 are for root", text);
+		else
+			complain(VERB, "%s: cannot listen: %s", text, strerror(-error));
+		return error;
+	}
+	return 0;
+}
+
+static void take_signal(struct loop_watch *watch, uint32_t events)
+{
+	struct daemon *daemon = container_of(watch, struct daemon, signals);
+	struct signalfd_siginfo info;
+
+	(void)events;
+	while (read(daemon->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
+		log_write(daemon->log, LOG_LEVEL_INFO, NULL, "%s: draining",
+			strsignal((int)info.ssi_signo));
+		notify_manager("STOPPING=1");
+		server_stop(daemon->server);
+	}
+}
+
+/* Signals come to loop 0; blocked before any thread starts, so that none is interrupted. */
+static int watch_signals(struct daemon *daemon)
+{
+	sigset_t signals;
+
+	(void)sigemptyset(&signals);
+	(void)sigaddset(&signals, SIGTERM);
+	(void)sigaddset(&signals, SIGINT);
+	if (pthread_sigmask(SIG_BLOCK, &signals, NULL) != 0)
+		return -errno;
+	daemon->signal_fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (daemon->signal_fd < 0)
+		return -errno;
+	daemon->signals = (struct loop_watch){.ready = take_signal, .fd = daemon->signal_fd};
+	return loop_watch(server_loop(daemon->server), &daemon->signals, EPOLLIN);
+}
+
+static void print_stores(const struct daemon *daemon)
+{
+	printf("Serving %s\n", daemon->nqn);
+	for (size_t i = 0; i < daemon->store_count; i++) {
+		const struct store *store = daemon->stores[i];
+		char size[TEXT_SIZE_MAX];
+
+		text_from_size(atomic_load(&store->size_bytes), size);
+		printf("  namespace %zu: %s, %s, %u-byte blocks%s\n", i + 1, store->name, size,
+			store->block_bytes, store->is_read_only ? ", read-only" : "");
+	}
+	if (daemon->options.is_any_host)
+		printf("  to any host that can reach it\n");
+	for (size_t i = 0; i < daemon->options.allowed_hosts.count; i++)
+		printf("  to host %s\n", daemon->options.allowed_hosts.items[i]);
+}
+
+static void print_uses(const struct daemon *daemon)
+{
+	char host[ADDRESS_TEXT_MAX], text[ADDRESS_TEXT_MAX];
+
+	address_host_to_text(&daemon->addresses[0], host);
+	address_to_text(&daemon->addresses[0], text);
+	printf("Use it without root:\n  ferry disk info nvme-tcp://%s/%s\n", text, daemon->nqn);
+	printf("Use it as a disk of a kernel:\n"
+	       "  nvme connect -t tcp -a %s -s %u -n %s\n",
+		host, address_port(&daemon->addresses[0]), daemon->nqn);
+	for (unsigned i = 0; i < daemon->options.listener_count; i++) {
+		address_to_text(&daemon->addresses[i], text);
+		printf("ready nvme-tcp://%s/%s\n", text, daemon->nqn);
+	}
+	(void)fflush(stdout);
+	notify_manager("READY=1");
+}
+
+/* One connection is one descriptor. */
+static void raise_descriptor_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	(void)setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+struct last_flush {
+	struct store_request request;
+	bool is_done;
+};
+
+static void flush_done(struct store_request *request)
+{
+	container_of(request, struct last_flush, request)->is_done = true;
+}
+
+/* What was acknowledged and not flushed is flushed now: no host is there to ask for it. */
+static int flush_stores(struct daemon *daemon)
+{
+	struct loop *loop = server_loop(daemon->server);
+	uint64_t deadline_ns =
+		clock_monotonic()->now_ns(clock_monotonic()) + (uint64_t)FLUSH_MS * CLOCK_MS_NS;
+	int status = 0;
+
+	for (size_t i = 0; i < daemon->store_count; i++) {
+		struct last_flush flush = {.request = {.done = flush_done, .opcode = STORE_FLUSH}};
+
+		store_submit(daemon->stores[i], loop, &flush.request);
+		while (!flush.is_done &&
+			clock_monotonic()->now_ns(clock_monotonic()) < deadline_ns) {
+			if (loop_turn(loop, 100) < 0)
+				break;
+		}
+		if (!flush.is_done) {
+			complain(VERB, "%s: could not be flushed in %d s", daemon->stores[i]->name,
+				FLUSH_MS / 1000);
+			_exit(EXIT_STATUS_FAILED); /* the flush still uses our memory */
+		}
+		if (flush.request.error != 0) {
+			complain(VERB, "%s: could not be flushed: %s", daemon->stores[i]->name,
+				strerror(flush.request.error));
+			status = -flush.request.error;
+		}
+	}
+	return status;
+}
+
+static int serve(struct daemon *daemon)
+{
+	int error = server_run(daemon->server);
+	int flush_error;
+
+	if (error < 0 && error != -ETIMEDOUT) {
+		complain(VERB, "the server has failed: %s", strerror(-error));
+		_exit(EXIT_STATUS_FAILED);
+	}
+	flush_error = flush_stores(daemon);
+	if (error == -ETIMEDOUT) {
+		log_write(daemon->log, LOG_LEVEL_WARNING, NULL,
+			"connections were left when the time to drain was over");
+		_exit(flush_error < 0 ? EXIT_STATUS_FAILED : EXIT_STATUS_OK);
+	}
+	return flush_error;
+}
+
+static int set_up(struct daemon *daemon)
+{
+	struct server_options server_options = server_options_default();
+	int error;
+
+	server_options.thread_count = (unsigned)daemon->options.thread_count;
+	raise_descriptor_limit();
+	error = open_stores(daemon);
+	if (error == 0)
+		error = take_name(daemon);
+	if (error < 0)
+		return error;
+	error = target_new(NULL, daemon->log, &daemon->target);
+	if (error == 0)
+		error = server_new(daemon->target, daemon->log, &server_options, &daemon->server);
+	if (error == 0)
+		error = watch_signals(daemon);
+	if (error < 0) {
+		complain(VERB, "cannot start: %s", strerror(-error));
+		return error;
+	}
+	error = fill_subsystem(daemon);
+	if (error == 0)
+		error = listen_everywhere(daemon);
+	return error;
+}
+
+static void tear_down(struct daemon *daemon)
+{
+	loop_unwatch(&daemon->signals);
+	server_free(daemon->server);
+	target_free(daemon->target);
+	for (size_t i = 0; i < daemon->store_count; i++)
+		store_free(daemon->stores[i]);
+	free(daemon->stores);
+	cleanup_close(&daemon->nqn_fd);
+	cleanup_close(&daemon->signal_fd);
+	log_free(daemon->log);
+	serve_options_deinit(&daemon->options);
+}
+
+int verb_serve(int argc, char **argv)
+{
+	bool has_journal = getenv("JOURNAL_STREAM") != NULL;
+	struct daemon daemon = {.nqn_fd = -1, .signal_fd = -1};
+	int error;
+
+	switch (serve_options_parse(argc, argv, &daemon.options)) {
+	case OPTION_HELPED:
+		return EXIT_STATUS_OK;
+	case OPTION_WRONG:
+		return EXIT_STATUS_USAGE;
+	case OPTION_PARSED:
+		break;
+	}
+	daemon.log = log_new(daemon.options.log_level, write_line, &has_journal, clock_monotonic());
+	error = daemon.log == NULL ? -ENOMEM : set_up(&daemon);
+	if (error == 0) {
+		target_publish(daemon.target);
+		print_stores(&daemon);
+		print_uses(&daemon);
+		error = serve(&daemon);
+	}
+	tear_down(&daemon);
+	return error < 0 ? EXIT_STATUS_FAILED : EXIT_STATUS_OK;
+}

@@ -1,0 +1,36 @@
+/*
+ * The command line of `ferry serve`, parsed and checked.
+ */
+#ifndef FERRY_CMD_SERVE_OPTIONS_H
+#define FERRY_CMD_SERVE_OPTIONS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/log.h"
+#include "base/url.h"
+#include "cmd/option.h"
+#include "loop/address.h"
+
+#define SERVE_LISTEN_MAX 16 /* --listen options */
+
+struct serve_options {
+	struct option_list stores; /* as typed */
+	struct option_list allowed_hosts;
+	bool is_any_host;
+	const char *nqn; /* NULL: the default */
+	struct address listeners[SERVE_LISTEN_MAX * ADDRESS_RESOLVE_MAX];
+	unsigned listener_count;
+	bool has_discovery_address;
+	struct url_address discovery_address; /* port 0: the listener's */
+	uint64_t thread_count;
+	enum log_level log_level;
+};
+
+/** Parse. @return as option_parse(); on OPTION_PARSED the options are to be deinitialised. */
+enum option_outcome serve_options_parse(int argc, char **argv, struct serve_options *ret_options)
+	__attribute__((warn_unused_result));
+
+void serve_options_deinit(struct serve_options *options);
+
+#endif
