@@ -36,6 +36,7 @@ struct host_slot {
 	struct tcp_host_queue *queue;
 	struct tcp_host_command *command; /* NULL: the slot is free */
 	struct stream_lease lease;        /* of each piece of the command's data */
+	uint64_t sent_at;                 /* queue->put_bytes with the capsule in it */
 	struct list sending;              /* of queue->sending while granted_bytes are left */
 	uint32_t moved_bytes;             /* of the data: received, or put into the output */
 	uint32_t granted_bytes;           /* of the present R2T, not yet put into the output */

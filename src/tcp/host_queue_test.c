@@ -314,6 +314,30 @@ static void test_host_queue_keeps_a_failed_write_when_its_data_is_still_in_the_o
 	host_peer_end(&peer);
 }
 
+static void test_host_queue_fails_when_a_command_is_answered_before_it_was_sent(void **state)
+{
+	const struct memory_stream_faults faults = {.window_bytes = 1000};
+	struct host_peer_command commands[2];
+	uint8_t data[4096] = {0};
+	struct host_peer peer;
+
+	(void)state;
+	host_peer_open(&peer, (struct tcp_host_queue_options){.capsule_data_bytes = 4096}, &faults);
+	host_peer_initialize(&peer, HOST_PEER_MAXH2CDATA, 0);
+	host_peer_command(&peer, &commands[0], TCP_HOST_WRITE, data, sizeof(data));
+	host_peer_command(&peer, &commands[1], TCP_HOST_NO_DATA, NULL, 0);
+	stream_pause(peer.controller.stream);
+	for (size_t i = 0; i < 2; i++)
+		assert_int_equal(tcp_host_queue_submit(peer.queue, &commands[i].command), 0);
+	loop_run_idle(peer.loop);
+	host_peer_send_completion(&peer, commands[1].command.cid, NVME_STATUS_SUCCESS);
+	host_peer_run_until_failed(&peer);
+	assert_int_equal(peer.error, -EPROTO);
+	assert_non_null(strstr(peer.reason, "which is not outstanding"));
+	assert_int_equal(commands[1].command.error, -EPROTO);
+	host_peer_end(&peer);
+}
+
 static void test_host_queue_takes_a_command_when_done_submits_it_again(void **state)
 {
 	struct host_peer_command command;
@@ -385,6 +409,8 @@ int main(void)
 			test_host_queue_splits_data_when_r2ts_ask_for_more_than_maxh2cdata),
 		cmocka_unit_test(
 			test_host_queue_keeps_a_failed_write_when_its_data_is_still_in_the_output),
+		cmocka_unit_test(
+			test_host_queue_fails_when_a_command_is_answered_before_it_was_sent),
 		cmocka_unit_test(test_host_queue_takes_a_command_when_done_submits_it_again),
 		cmocka_unit_test(test_host_queue_may_be_freed_when_it_calls_its_owner),
 	};

@@ -41,6 +41,15 @@ static const struct pdu_fault sequence_fault = {PDU_FES_SEQUENCE, 0};
 static const struct pdu_fault range_fault = {PDU_FES_OUT_OF_RANGE, 0};
 static const struct pdu_fault limit_fault = {PDU_FES_LIMIT_EXCEEDED, 0};
 
+/* Whether the command's capsule has left. One that is answered before is not outstanding to an
+ * honest controller; with this, what is unsent is bounded by the slots. */
+static bool is_sent(const struct host_slot *slot)
+{
+	const struct tcp_host_queue *queue = slot->queue;
+
+	return stream_unsent_bytes(queue->stream) <= queue->put_bytes - slot->sent_at;
+}
+
 /* @return the slot of the outstanding command @cid, or NULL. */
 static struct host_slot *find_slot(struct tcp_host_queue *queue, uint16_t cid)
 {
@@ -50,7 +59,9 @@ static struct host_slot *find_slot(struct tcp_host_queue *queue, uint16_t cid)
 	if (index >= queue->options.entries - 1u)
 		return NULL;
 	slot = &queue->slots[index];
-	return slot->command != NULL && slot->cid == cid && !slot->is_completed ? slot : NULL;
+	if (slot->command == NULL || slot->cid != cid || slot->is_completed)
+		return NULL;
+	return is_sent(slot) ? slot : NULL;
 }
 
 static uint8_t data_offset(size_t header_bytes, uint8_t cpda)

@@ -55,6 +55,7 @@ static void lend(struct host_slot *slot, uint32_t bytes)
 	const uint8_t *data = slot->command->data;
 
 	stream_lend(slot->queue->stream, data + slot->moved_bytes, bytes, &slot->lease);
+	slot->queue->put_bytes += bytes;
 	slot->moved_bytes += bytes;
 	slot->lent_count++;
 }
@@ -94,8 +95,10 @@ void host_send_command(struct host_slot *slot)
 	memcpy(put, &common, sizeof(common));
 	memcpy(put + sizeof(common), &command->command, sizeof(command->command));
 	memset(put + sizeof(struct pdu_command), 0, put_bytes - sizeof(struct pdu_command));
+	queue->put_bytes += put_bytes;
 	if (slot->is_in_capsule)
 		lend(slot, command->data_bytes);
+	slot->sent_at = queue->put_bytes;
 }
 
 static void send_data_pdu(struct host_slot *slot)
@@ -117,6 +120,7 @@ static void send_data_pdu(struct host_slot *slot)
 		pdu.common.flags = PDU_FLAG_LAST;
 	memcpy(put, &pdu, sizeof(pdu));
 	memset(put + sizeof(pdu), 0, queue->data_pdo - sizeof(pdu));
+	queue->put_bytes += queue->data_pdo;
 	lend(slot, bytes);
 	slot->granted_bytes -= bytes;
 	queue->unsent_data_count++;
