@@ -61,6 +61,7 @@ struct tcp_host_queue {
 	struct receiver receiver;
 	struct timer timer;
 	uint32_t maxh2cdata;         /* from ICResp */
+	uint64_t put_bytes;          /* ever put into the output for commands */
 	uint8_t command_pdo;         /* where data begin in a capsule, by CPDA */
 	uint8_t data_pdo;            /* and in H2CData */
 	struct list sending;         /* slots whose R2T is being answered, oldest first */
