@@ -33,13 +33,19 @@ static void fail(struct receiver *receiver, struct pdu_fault fault, const uint8_
 	receiver->handler->fault(receiver->context, fault, header, header_bytes);
 }
 
+static void next_pdu(struct receiver *receiver)
+{
+	receiver->state = RECEIVER_HEADER;
+	receiver->header_used = 0;
+	receiver->pdu_count++;
+}
+
 /* A digest, if there is one, is complete: the PDU is over. */
 static void end_pdu(struct receiver *receiver, bool is_intact)
 {
 	struct pdu_fault fault;
 
-	receiver->state = RECEIVER_HEADER;
-	receiver->header_used = 0;
+	next_pdu(receiver);
 	fault = receiver->handler->data(receiver->context, &receiver->pdu, is_intact);
 	if (fault.fes != PDU_FES_NONE)
 		fail(receiver, fault, receiver->pdu.header, receiver->pdu.header_bytes);
@@ -75,8 +81,7 @@ static void offer(struct receiver *receiver)
 	receiver->moved_bytes = 0;
 	receiver->crc = 0;
 	if (receiver->pdu.data_bytes == 0) {
-		receiver->state = RECEIVER_HEADER;
-		receiver->header_used = 0;
+		next_pdu(receiver);
 	} else {
 		receiver->state =
 			receiver->pdu.padding_bytes > 0 ? RECEIVER_PADDING : RECEIVER_DATA;
@@ -111,8 +116,10 @@ static void take_header(struct receiver *receiver, const uint8_t *header)
 		answer = receiver->handler->header(receiver->context, &pdu);
 		if (answer.fault.fes != PDU_FES_NONE && receiver->state != RECEIVER_DEAD)
 			fail(receiver, answer.fault, header, pdu.header_bytes);
-		if (!answer.is_held || receiver->state == RECEIVER_DEAD)
+		if (!answer.is_held || receiver->state == RECEIVER_DEAD) {
+			receiver->pdu_count++;
 			return;
+		}
 	}
 	if (header != receiver->header)
 		memcpy(receiver->header, header, pdu.header_bytes);
@@ -145,7 +152,7 @@ static size_t header_wanted(struct receiver *receiver, const uint8_t *header, si
 
 static size_t take_header_bytes(struct receiver *receiver, const uint8_t *data, size_t bytes)
 {
-	size_t wanted, taken = 0;
+	size_t wanted, part, taken = 0;
 
 	if (receiver->header_used == 0) {
 		wanted = header_wanted(receiver, data, bytes);
@@ -156,24 +163,24 @@ static size_t take_header_bytes(struct receiver *receiver, const uint8_t *data, 
 			return wanted;
 		}
 	}
-	/* In pieces: first the common header, then what it asks for. */
-	while (taken < bytes) {
-		size_t part;
-
+	/* In pieces: first the common header, which is judged as soon as it is whole, then what it
+	 * asks for. */
+	for (;;) {
 		wanted = header_wanted(receiver, receiver->header, receiver->header_used);
 		if (wanted == 0)
 			return bytes;
+		if (wanted == receiver->header_used) {
+			take_header(receiver, receiver->header);
+			return taken;
+		}
+		if (taken == bytes)
+			return taken;
 		part = wanted - receiver->header_used;
 		part = part < bytes - taken ? part : bytes - taken;
 		memcpy(receiver->header + receiver->header_used, data + taken, part);
 		receiver->header_used += (uint32_t)part;
 		taken += part;
-		if (receiver->header_used < wanted || wanted == sizeof(struct pdu_common))
-			continue;
-		take_header(receiver, receiver->header);
-		break;
 	}
-	return taken;
 }
 
 /* @bytes more data bytes are in place (or dropped). */

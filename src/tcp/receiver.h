@@ -54,6 +54,7 @@ struct receiver {
 	uint8_t *data;
 	uint32_t moved_bytes; /* of the present state */
 	uint32_t crc;
+	uint32_t pdu_count; /* of those that are over; wraps */
 	uint32_t header_used;
 	uint8_t header[PDU_HEADER_MAX + PDU_DIGEST_BYTES];
 	uint8_t digest[PDU_DIGEST_BYTES];
