@@ -44,9 +44,12 @@ struct target_limits target_limits_default(void);
 int target_new(const struct target_limits *limits, struct log *log, struct target **ret_target)
 	__attribute__((warn_unused_result));
 
-/** Free a target that has no queue left, with its subsystems; the stores are the caller's. NULL is
- *  legal. */
+/** Free a target that is idle, with its subsystems; the stores are the caller's. NULL is legal. */
 void target_free(struct target *target);
+
+/** @return whether no queue and no controller is left. From any thread. A queue that is freed takes
+ *  leave of its controller by messages: the loops must run until the target is idle. */
+bool target_is_idle(const struct target *target);
 
 const struct target_limits *target_limits(const struct target *target);
 

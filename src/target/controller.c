@@ -1,0 +1,328 @@
+/*
+ * Life of a controller and its properties' effects.
+ */
+#include "target/controller.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "nvme/completion.h"
+#include "target/queue_private.h"
+#include "target/subsystem.h"
+#include "target/target_private.h"
+
+static struct log *controller_log(const struct controller *controller)
+{
+	return controller->subsystem->target->log;
+}
+
+/* References */
+
+void controller_ref(struct controller *controller)
+{
+	atomic_fetch_add_explicit(&controller->reference_count, 1, memory_order_relaxed);
+}
+
+void controller_unref(struct controller *controller)
+{
+	struct target *target;
+
+	if (controller == NULL ||
+		atomic_fetch_sub_explicit(&controller->reference_count, 1, memory_order_acq_rel) >
+			1)
+		return;
+	target = controller->subsystem->target;
+	error_log_deinit(&controller->errors);
+	free(controller);
+	target_remove_part(target);
+}
+
+static void controller_set_state(struct controller *controller, enum controller_state state)
+{
+	assert(state == controller->state + 1);
+	controller->state = state;
+}
+
+/* Keep alive */
+
+/* A look at each queue once per KATO (TBKAS: Base 2.0, 3.9.2): a host that falls silent is noticed
+ * within twice that time. */
+static void keep_alive_fire(struct timer *timer)
+{
+	struct controller *controller = container_of(timer, struct controller, keep_alive_timer);
+	bool is_alive = false;
+
+	for (unsigned i = 0; i <= controller->subsystem->target->limits.io_queues_max; i++) {
+		struct target_queue *queue = controller->queues[i];
+
+		if (queue != NULL &&
+			atomic_exchange_explicit(&queue->has_traffic, false, memory_order_relaxed))
+			is_alive = true;
+	}
+	if (is_alive) {
+		controller_set_keep_alive(controller, controller->kato_ms);
+		return;
+	}
+	log_write(controller_log(controller), LOG_LEVEL_WARNING, "keep alive",
+		"%s: nothing heard within the keep alive timeout of %" PRIu32 " ms",
+		controller->queues[0] != NULL ? controller->queues[0]->name : controller->host.nqn,
+		controller->kato_ms);
+	controller->csts |= NVME_CSTS_CFS;
+	controller_end(controller, "keep alive timeout");
+}
+
+void controller_set_keep_alive(struct controller *controller, uint32_t kato_ms)
+{
+	uint64_t units = ((uint64_t)kato_ms + CONTROLLER_KEEP_ALIVE_UNIT_MS - 1) /
+		CONTROLLER_KEEP_ALIVE_UNIT_MS;
+
+	controller->kato_ms = kato_ms;
+	if (kato_ms == 0 || controller->state != CONTROLLER_ALIVE)
+		timer_disarm(&controller->keep_alive_timer);
+	else
+		timer_arm_after(&controller->keep_alive_timer,
+			units * CONTROLLER_KEEP_ALIVE_UNIT_MS);
+}
+
+/* Queues */
+
+static void controller_put_queue(struct controller *controller, struct target_queue *queue)
+{
+	controller->queues[queue->qid] = queue;
+	controller->attached_count++;
+	queue->is_attached = true;
+	queue->is_kept_alive = controller->kato_ms != 0;
+}
+
+bool controller_is_ready(const struct controller *controller)
+{
+	return (controller->csts & NVME_CSTS_RDY) != 0 && !controller->is_resetting;
+}
+
+bool controller_has_io_queue(const struct controller *controller)
+{
+	return controller->attached_count > (controller->queues[0] != NULL ? 1 : 0);
+}
+
+nvme_status controller_attach(struct controller *controller, struct target_queue *queue,
+	uint32_t *ret_result)
+{
+	if (controller->state != CONTROLLER_ALIVE) {
+		*ret_result = nvme_connect_result_invalid(true,
+			offsetof(struct nvme_connect_data, cntlid));
+		return NVME_STATUS_CONNECT_INVALID_PARAMETERS | NVME_STATUS_DNR;
+	}
+	if (queue->qid > controller->queue_count) {
+		*ret_result = nvme_connect_result_invalid(false,
+			offsetof(struct nvme_connect_command, qid));
+		return NVME_STATUS_CONNECT_INVALID_PARAMETERS | NVME_STATUS_DNR;
+	}
+	/* Not enabled, entry sizes that are not the only ones there are, a queue that exists. */
+	if (!controller_is_ready(controller) || nvme_cc_iosqes(controller->cc) != NVME_IOSQES ||
+		nvme_cc_iocqes(controller->cc) != NVME_IOCQES ||
+		controller->queues[queue->qid] != NULL)
+		return NVME_STATUS_COMMAND_SEQUENCE_ERROR | NVME_STATUS_DNR;
+	controller_put_queue(controller, queue);
+	return NVME_STATUS_SUCCESS;
+}
+
+static void end_io_queues(struct controller *controller, const char *reason)
+{
+	for (unsigned i = 1; i <= controller->subsystem->target->limits.io_queues_max; i++) {
+		if (controller->queues[i] != NULL)
+			target_queue_post_end(controller->queues[i], reason);
+	}
+}
+
+/* The I/O queues have gone. */
+static void controller_finish_reset(struct controller *controller)
+{
+	controller->is_resetting = false;
+	controller->csts = nvme_cc_is_enabled(controller->cc) ? NVME_CSTS_RDY : 0;
+}
+
+/* Something has gone: is what was begun finished? */
+static void controller_settle(struct controller *controller)
+{
+	if (controller->is_resetting && !controller_has_io_queue(controller))
+		controller_finish_reset(controller);
+	if (controller->state != CONTROLLER_DYING || controller->attached_count > 0)
+		return;
+	controller_set_state(controller, CONTROLLER_GONE);
+	log_write(controller_log(controller), LOG_LEVEL_INFO, "controller gone",
+		"%s: controller %u of %s is gone", controller->host.nqn, controller->cntlid,
+		controller->subsystem->nqn);
+	subsystem_leave(controller->subsystem, controller);
+	controller_unref(controller);
+}
+
+void controller_detach(struct controller *controller, struct target_queue *queue)
+{
+	assert(controller->queues[queue->qid] == queue);
+	controller->queues[queue->qid] = NULL;
+	controller->attached_count--;
+	queue->is_attached = false;
+	controller_settle(controller);
+}
+
+/* Beginning and end */
+
+static void controller_deliver_end(struct loop_message *message)
+{
+	struct controller *controller = container_of(message, struct controller, end_message);
+
+	controller_end(controller, "the target shuts down");
+	controller_unref(controller);
+}
+
+static void controller_reset_features(struct controller *controller)
+{
+	controller->event_configuration = 0;
+	controller->queue_count = controller->subsystem->target->limits.io_queues_max;
+	atomic_store_explicit(&controller->is_write_through, false, memory_order_relaxed);
+}
+
+nvme_status controller_new(struct subsystem *subsystem, const struct controller_host *host,
+	struct target_queue *queue, uint32_t kato_ms)
+{
+	size_t queue_count = (size_t)subsystem->target->limits.io_queues_max + 1;
+	struct controller *controller =
+		calloc(1, sizeof(*controller) + queue_count * sizeof(struct target_queue *));
+	nvme_status status;
+
+	if (controller == NULL)
+		return NVME_STATUS_INTERNAL_ERROR;
+	controller->subsystem = subsystem;
+	controller->loop = queue->loop;
+	controller->host = *host;
+	list_init(&controller->link);
+	atomic_init(&controller->reference_count, 2); /* the subsystem's list, the admin queue */
+	error_log_init(&controller->errors);
+	atomic_flag_clear(&controller->is_end_posted);
+	controller->end_message.deliver = controller_deliver_end;
+	timer_init(&controller->keep_alive_timer, controller->loop, keep_alive_fire);
+	async_events_init(&controller->events);
+	controller_reset_features(controller);
+	status = subsystem_enter(subsystem, controller);
+	if (status != NVME_STATUS_SUCCESS) {
+		error_log_deinit(&controller->errors);
+		free(controller);
+		return status;
+	}
+	target_add_part(subsystem->target);
+	queue->controller = controller;
+	controller_set_keep_alive(controller, kato_ms);
+	controller_put_queue(controller, queue);
+	return NVME_STATUS_SUCCESS;
+}
+
+void controller_end(struct controller *controller, const char *reason)
+{
+	struct target_queue *admin = controller->queues[0];
+
+	if (controller->state != CONTROLLER_ALIVE)
+		return;
+	log_write(controller_log(controller), LOG_LEVEL_INFO, "controller ends",
+		"%s: controller %u of %s ends: %s", controller->host.nqn, controller->cntlid,
+		controller->subsystem->nqn, reason);
+	controller_ref(controller);
+	controller_set_state(controller, CONTROLLER_DYING);
+	timer_disarm(&controller->keep_alive_timer);
+	end_io_queues(controller, reason);
+	if (admin != NULL && admin->state != TARGET_QUEUE_ENDED)
+		admin->handler->end(admin->context, reason);
+	controller_settle(controller);
+	controller_unref(controller);
+}
+
+void controller_post_end(struct controller *controller)
+{
+	if (atomic_flag_test_and_set(&controller->is_end_posted))
+		return;
+	controller_ref(controller);
+	loop_post(controller->loop, &controller->end_message);
+}
+
+/* Properties */
+
+static void controller_reset(struct controller *controller)
+{
+	controller->is_resetting = true;
+	controller->csts = nvme_csts_with_shst(controller->csts, NVME_CSTS_SHST_NORMAL);
+	controller_reset_features(controller);
+	end_io_queues(controller, "the host resets the controller");
+	async_events_abort(&controller->events, NVME_STATUS_ABORTED_SQ_DELETION);
+	controller_settle(controller);
+}
+
+static void shutdown_flushed(struct flush *flush);
+
+static void controller_flush(struct controller *controller)
+{
+	controller->is_flush_wanted = false;
+	controller->is_flushing = true;
+	controller_ref(controller);
+	flush_start(&controller->shutdown_flush, controller->loop,
+		controller->subsystem->namespaces, controller->subsystem->namespace_count,
+		shutdown_flushed);
+}
+
+static void shutdown_flushed(struct flush *flush)
+{
+	struct controller *controller = container_of(flush, struct controller, shutdown_flush);
+	int error = flush->error;
+
+	controller->is_flushing = false;
+	if (controller->is_flush_wanted) {
+		controller_flush(controller);
+	} else if (nvme_csts_shst(controller->csts) == NVME_CSTS_SHST_IN_PROGRESS && error == 0) {
+		controller->csts = nvme_csts_with_shst(controller->csts, NVME_CSTS_SHST_COMPLETE);
+	} else if (error != 0) {
+		/* A shutdown that is complete would say that all data is safe. */
+		controller->csts |= NVME_CSTS_CFS;
+		log_write(controller_log(controller), LOG_LEVEL_ERROR, "shutdown",
+			"%s: controller %u of %s cannot shut down, flushing failed: %s",
+			controller->host.nqn, controller->cntlid, controller->subsystem->nqn,
+			strerrordesc_np(error));
+	}
+	controller_unref(controller);
+}
+
+static void controller_shut_down(struct controller *controller)
+{
+	controller->csts = nvme_csts_with_shst(controller->csts, NVME_CSTS_SHST_IN_PROGRESS);
+	if (controller->is_flushing)
+		controller->is_flush_wanted = true;
+	else
+		controller_flush(controller);
+}
+
+/* Of the values that enable a controller, those it has: Base 2.0, 3.1.3.5. */
+static bool cc_is_supported(uint32_t cc)
+{
+	uint8_t css = nvme_cc_css(cc);
+
+	return (css == NVME_CC_CSS_NVM || css == NVME_CC_CSS_ALL) && nvme_cc_mps(cc) == 0 &&
+		nvme_cc_ams(cc) == 0 && (cc & NVME_CC_CRIME) == 0;
+}
+
+nvme_status controller_set_cc(struct controller *controller, uint32_t cc)
+{
+	uint32_t before = controller->cc;
+	bool was_enabled = nvme_cc_is_enabled(before);
+
+	if (nvme_cc_is_enabled(cc) && !was_enabled && !cc_is_supported(cc))
+		return NVME_STATUS_INVALID_FIELD | NVME_STATUS_DNR;
+	controller->cc = cc;
+	if (nvme_cc_is_enabled(cc) && !was_enabled && !controller->is_resetting)
+		controller->csts = NVME_CSTS_RDY;
+	else if (!nvme_cc_is_enabled(cc) && was_enabled)
+		controller_reset(controller);
+	if (nvme_cc_shn(cc) != NVME_CC_SHN_NONE && nvme_cc_shn(before) == NVME_CC_SHN_NONE)
+		controller_shut_down(controller);
+	return NVME_STATUS_SUCCESS;
+}

@@ -1,0 +1,84 @@
+#include "target/identify_namespace.h"
+
+#include <string.h>
+
+#include "base/writer.h"
+#include "nvme/identify_namespace.h"
+#include "target/controller.h"
+#include "target/queue_private.h"
+#include "target/subsystem.h"
+
+static const struct subsystem *subsystem_of(const struct target_request *request)
+{
+	return request->queue->controller->subsystem;
+}
+
+static const struct namespace *namespace_of(const struct target_request *request)
+{
+	return subsystem_namespace(subsystem_of(request), le32_get(request->base.command.nsid));
+}
+
+static uint8_t namespace_attributes(const struct namespace *namespace)
+{
+	return namespace->store->is_read_only ? NVME_NSATTR_WRITE_PROTECTED : 0;
+}
+
+void identify_fill_namespace(const struct target_request *request, void *to)
+{
+	const struct namespace *namespace = namespace_of(request);
+	struct nvme_identify_namespace *page = to;
+	le64 block_count = le64_of(namespace_block_count(namespace));
+	uint32_t preferred = namespace->store->preferred_bytes >> namespace->block_shift;
+	le16 granularity = le16_of((uint16_t)((preferred > 0x10000 ? 0x10000 : preferred) - 1));
+
+	page->nsze = block_count;
+	page->ncap = block_count;
+	page->nuse = block_count;
+	page->nsfeat = NVME_NSFEAT_OPTPERF;
+	page->npwg = granularity;
+	page->npwa = granularity;
+	page->npdg = granularity;
+	page->npda = granularity;
+	page->nows = granularity;
+	page->nmic = NVME_NMIC_SHARED;
+	page->nsattr = namespace_attributes(namespace);
+	page->lbaf[0].lbads = namespace->block_shift;
+}
+
+void identify_fill_namespace_list(const struct target_request *request, void *to)
+{
+	uint32_t after = le32_get(request->base.command.nsid);
+	uint32_t count = subsystem_of(request)->namespace_count;
+	struct nvme_nsid_list *page = to;
+
+	for (uint32_t i = 0; i < NVME_NSID_LIST_MAX && after + i < count; i++)
+		page->nsid[i] = le32_of(after + i + 1);
+}
+
+void identify_fill_descriptors(const struct target_request *request, void *to)
+{
+	struct writer writer = writer_over(to, NVME_IDENTIFY_BYTES);
+	struct nvme_namespace_descriptor uuid = {.nidt = NVME_NIDT_UUID, .nidl = 16};
+	struct nvme_namespace_descriptor command_set = {.nidt = NVME_NIDT_CSI, .nidl = 1};
+
+	writer_copy(&writer, &uuid, sizeof(uuid));
+	writer_copy(&writer, namespace_of(request)->store->uuid, 16);
+	writer_copy(&writer, &command_set, sizeof(command_set));
+	writer_u8(&writer, NVME_COMMAND_SET_NVM);
+}
+
+/* No protection information: nothing that is not zero. */
+void identify_fill_nvm_namespace(const struct target_request *request, void *page)
+{
+	(void)request;
+	(void)page;
+}
+
+void identify_fill_independent(const struct target_request *request, void *to)
+{
+	struct nvme_identify_independent_namespace *page = to;
+
+	page->nmic = NVME_NMIC_SHARED;
+	page->nsattr = namespace_attributes(namespace_of(request));
+	page->nstat = NVME_NSTAT_READY;
+}

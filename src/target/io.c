@@ -1,0 +1,262 @@
+/*
+ * The order of the checks (NVM 1.0, 3.2, and as hosts expect): opcode; FUSE and PSDT; NSID; write
+ * protection; the range of blocks; MDTS; the SGL.
+ */
+#include "target/io.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "nvme/io_command.h"
+#include "nvme/log_page.h"
+#include "target/controller.h"
+#include "target/fabrics.h"
+#include "target/namespace.h"
+#include "target/queue_private.h"
+#include "target/target_private.h"
+
+/* @return the status that says why a store failed, without DNR where a retry may succeed. */
+static nvme_status status_of_error(int error, enum store_opcode opcode)
+{
+	nvme_status media =
+		opcode == STORE_READ ? NVME_STATUS_UNRECOVERED_READ_ERROR : NVME_STATUS_WRITE_FAULT;
+
+	switch (error) {
+	case 0:
+		return NVME_STATUS_SUCCESS;
+	case ENOSPC:
+	case EDQUOT:
+		return NVME_STATUS_CAPACITY_EXCEEDED | NVME_STATUS_DNR;
+	case EROFS:
+	case EPERM:
+		return NVME_STATUS_NAMESPACE_WRITE_PROTECTED | NVME_STATUS_DNR;
+	case EIO:
+		/* A flush that failed is latched: see store.h. */
+		return opcode == STORE_FLUSH ? media | NVME_STATUS_DNR : media;
+	case ENODATA:
+		return media | NVME_STATUS_DNR;
+	case ENOMEM:
+	case EAGAIN:
+		return NVME_STATUS_INTERNAL_ERROR;
+	default:
+		return NVME_STATUS_INTERNAL_ERROR | NVME_STATUS_DNR;
+	}
+}
+
+static void log_store_error(const struct target_request *request, const char *what, int error)
+{
+	const struct target_queue *queue = request->queue;
+
+	if (error != 0)
+		log_write(queue->target->log, LOG_LEVEL_ERROR, "store failed",
+			"%s: %s of %s failed: %s", queue->name, what,
+			request->namespace != NULL ? request->namespace->store->name
+						   : "all namespaces",
+			strerrordesc_np(error));
+}
+
+static bool find_namespace(struct target_request *request)
+{
+	const struct target_queue *queue = request->queue;
+	uint32_t index = le32_get(request->base.command.nsid) - 1;
+
+	if (index >= queue->namespace_count)
+		return false;
+	request->namespace = &queue->namespaces[index];
+	return true;
+}
+
+/* Check the range of blocks and the SGL, and prepare the store's request. */
+static inline nvme_status begin_blocks(struct target_request *request,
+	enum request_transfer transfer)
+{
+	const struct nvme_command *command = &request->base.command;
+	const struct namespace *namespace = request->namespace;
+	uint64_t slba = nvme_command_slba(command);
+	uint32_t block_count = nvme_command_block_count(command);
+	uint64_t capacity = namespace_block_count(namespace);
+
+	if (block_count > capacity || slba > capacity - block_count)
+		return NVME_STATUS_LBA_OUT_OF_RANGE | NVME_STATUS_DNR;
+	request->store.offset = slba << namespace->block_shift;
+	request->store.bytes = (size_t)block_count << namespace->block_shift;
+	return target_request_expect(request, transfer, request->store.bytes);
+}
+
+static void submit_blocks(struct target_request *request, enum store_opcode opcode, bool is_durable,
+	void (*done)(struct store_request *request))
+{
+	struct store_request *store = &request->store;
+
+	store->done = done;
+	store->opcode = opcode;
+	store->is_durable = is_durable;
+	store->data = request->base.data;
+	store->error = 0;
+	store_submit(request->namespace->store, request->queue->loop, store);
+}
+
+/* Read */
+
+static nvme_status read_begin(struct target_request *request)
+{
+	nvme_status status;
+
+	if (!find_namespace(request))
+		return NVME_STATUS_INVALID_NAMESPACE_OR_FORMAT | NVME_STATUS_DNR;
+	status = begin_blocks(request, REQUEST_TO_HOST);
+	request->base.is_lending = request->namespace->store->is_lending;
+	return status;
+}
+
+static void count_read(struct target_request *request, nvme_status status)
+{
+	struct counters *counters = &request->queue->counters;
+
+	if (status == NVME_STATUS_SUCCESS) {
+		counter_add(&counters->read_count, 1);
+		counter_add(&counters->read_bytes, request->base.data_bytes);
+	} else {
+		counter_add(&counters->media_error_count, 1);
+	}
+}
+
+static void read_done(struct store_request *store)
+{
+	struct target_request *request = container_of(store, struct target_request, store);
+	nvme_status status = status_of_error(store->error, STORE_READ);
+
+	count_read(request, status);
+	log_store_error(request, "read", store->error);
+	target_request_finish(request, status);
+}
+
+static nvme_status read_execute(struct target_request *request)
+{
+	struct store *store = request->namespace->store;
+
+	if (!request->base.is_lending) {
+		submit_blocks(request, STORE_READ, false, read_done);
+		return TARGET_LATER;
+	}
+	/* The transport only sends what it is lent. */
+	request->base.data = (uint8_t *)store->operations->lend(store, request->store.offset,
+		request->store.bytes);
+	count_read(request, NVME_STATUS_SUCCESS);
+	return NVME_STATUS_SUCCESS;
+}
+
+/* Write */
+
+static nvme_status write_begin(struct target_request *request)
+{
+	if (!find_namespace(request))
+		return NVME_STATUS_INVALID_NAMESPACE_OR_FORMAT | NVME_STATUS_DNR;
+	if (request->namespace->store->is_read_only)
+		return NVME_STATUS_NAMESPACE_WRITE_PROTECTED | NVME_STATUS_DNR;
+	return begin_blocks(request, REQUEST_FROM_HOST);
+}
+
+static void write_done(struct store_request *store)
+{
+	struct target_request *request = container_of(store, struct target_request, store);
+	struct counters *counters = &request->queue->counters;
+	nvme_status status = status_of_error(store->error, STORE_WRITE);
+
+	if (status == NVME_STATUS_SUCCESS) {
+		counter_add(&counters->written_count, 1);
+		counter_add(&counters->written_bytes, request->base.data_bytes);
+	} else {
+		counter_add(&counters->media_error_count, 1);
+	}
+	log_store_error(request, "write", store->error);
+	target_request_finish(request, status);
+}
+
+static nvme_status write_execute(struct target_request *request)
+{
+	bool is_durable = (le32_get(request->base.command.cdw12) & NVME_IO_FUA) != 0 ||
+		atomic_load_explicit(&request->queue->controller->is_write_through,
+			memory_order_relaxed);
+
+	submit_blocks(request, STORE_WRITE, is_durable, write_done);
+	return TARGET_LATER;
+}
+
+/* Flush */
+
+static nvme_status flush_begin(struct target_request *request)
+{
+	request->namespace = NULL;
+	if (le32_get(request->base.command.nsid) != NVME_NSID_BROADCAST && !find_namespace(request))
+		return NVME_STATUS_INVALID_NAMESPACE_OR_FORMAT | NVME_STATUS_DNR;
+	return target_request_expect(request, REQUEST_NO_DATA, 0);
+}
+
+static void flush_done(struct flush *flush)
+{
+	struct target_request *request = container_of(flush, struct target_request, flush);
+
+	log_store_error(request, "flush", flush->error);
+	target_request_finish(request, status_of_error(flush->error, STORE_FLUSH));
+}
+
+static nvme_status flush_execute(struct target_request *request)
+{
+	struct target_queue *queue = request->queue;
+
+	if (request->namespace != NULL)
+		flush_start(&request->flush, queue->loop, request->namespace, 1, flush_done);
+	else
+		flush_start(&request->flush, queue->loop, queue->namespaces, queue->namespace_count,
+			flush_done);
+	return TARGET_LATER;
+}
+
+struct io_command {
+	target_request_step *begin;
+	target_request_step *execute;
+	uint32_t effects;
+	uint16_t oncs;
+};
+
+static const struct io_command io_commands[256] = {
+	[NVME_IO_FLUSH] = {flush_begin, flush_execute, NVME_EFFECTS_SUPPORTED, 0},
+	[NVME_IO_WRITE] = {write_begin, write_execute,
+		NVME_EFFECTS_SUPPORTED | NVME_EFFECTS_LBA_CONTENT, 0},
+	[NVME_IO_READ] = {read_begin, read_execute, NVME_EFFECTS_SUPPORTED, 0},
+};
+
+nvme_status io_begin(struct target_request *request)
+{
+	uint8_t opcode = request->base.command.opcode;
+	const struct io_command *row = &io_commands[opcode];
+
+	if (row->begin == NULL) {
+		if (opcode == NVME_IO_FABRICS)
+			return fabrics_begin(request);
+		log_write(request->queue->target->log, LOG_LEVEL_WARNING, "unsupported I/O command",
+			"%s: unsupported I/O command %02xh", request->queue->name, opcode);
+		return NVME_STATUS_INVALID_OPCODE | NVME_STATUS_DNR;
+	}
+	if (!target_request_has_legal_flags(request))
+		return NVME_STATUS_INVALID_FIELD | NVME_STATUS_DNR;
+	request->execute = row->execute;
+	return row->begin(request);
+}
+
+uint32_t io_effects(uint8_t opcode)
+{
+	return io_commands[opcode].effects;
+}
+
+uint16_t io_oncs(void)
+{
+	uint16_t oncs = 0;
+
+	for (size_t i = 0; i < ARRAY_LENGTH(io_commands); i++)
+		oncs |= io_commands[i].oncs;
+	return oncs;
+}

@@ -1,0 +1,56 @@
+/*
+ * A request as the target keeps it: behind the transport's part, what it needs to go on.
+ *
+ * A command's begin and execute functions return its status; what is done with it happens here and
+ * in queue.c. An execute function that cannot say yet returns TARGET_LATER, having arranged for
+ * target_request_finish() to be called, or having called it.
+ */
+#ifndef FERRY_TARGET_TARGET_REQUEST_H
+#define FERRY_TARGET_TARGET_REQUEST_H
+
+#include "nvme/request.h"
+#include "nvme/status.h"
+#include "store/store.h"
+#include "target/flush.h"
+
+struct target_queue;
+struct target_request;
+
+#define TARGET_LATER 0x8000U /* no status: those have 15 bits */
+
+typedef nvme_status target_request_step(struct target_request *request);
+
+struct target_request {
+	struct request base;
+	struct target_queue *queue;
+	target_request_step *execute; /* set by begin */
+	const struct namespace *namespace;
+	union {
+		struct store_request store; /* Read and Write */
+		struct flush flush;
+		struct list held; /* Asynchronous Event Request */
+	};
+};
+
+/** @return whether FUSE and PSDT are as fabrics has them: not fused, an SGL (Base 2.0, 3.3.3.1). */
+static inline bool target_request_has_legal_flags(const struct target_request *request)
+{
+	uint8_t flags = request->base.command.flags & (NVME_FLAGS_FUSE_MASK | NVME_FLAGS_PSDT_MASK);
+
+	return flags == NVME_FLAGS_PSDT_SGL || flags == NVME_FLAGS_PSDT_SGL_MPTR;
+}
+
+/** Check the command's SGL against what the command means to move, and say so in the request
+ *  (TCP 1.0, 3.3.2.1; Base 2.0, 4.1.2).
+ *  @param bytes to be moved; 0: nothing moves, whatever @transfer says
+ *  @return success or the status that ends the command. */
+nvme_status target_request_expect(struct target_request *request, enum request_transfer transfer,
+	uint64_t bytes) __attribute__((warn_unused_result));
+
+/** The command has ended with @status: note a failure and tell the transport. */
+void target_request_finish(struct target_request *request, nvme_status status);
+
+/** Note in the controller's error log that the command fails with @status. */
+void target_request_note_failure(const struct target_request *request, nvme_status status);
+
+#endif
