@@ -67,6 +67,7 @@ int main(int argc, char **argv)
 	}
 	bare = bare_server_start(&bare_port);
 	fd = bench_open_queue(url.address.port, url.path);
+	bench_fill(fd);
 	for (size_t i = 0; i < sizeof(depths) / sizeof(depths[0]); i++)
 		measure(fd, bare_port, depths[i]);
 	(void)kill(bare, SIGKILL);

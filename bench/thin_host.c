@@ -11,9 +11,6 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "nvme/io_command.h"
-#include "nvme/property.h"
-#include "tcp/pdu.h"
 
 static _Noreturn void die(const char *what)
 {
@@ -47,77 +44,52 @@ static void receive_all(int fd, void *data, size_t bytes)
 		die("receive");
 }
 
-/* One command with up to 1024 bytes in its capsule. @return dword 0 of its completion. */
-static uint32_t call(int fd, const void *command, const void *data, uint32_t data_bytes)
+/* Send a capsule and await its completion. @return dword 0. */
+static uint32_t call(int fd, const uint8_t *capsule, size_t bytes)
 {
-	struct pdu_command pdu;
 	struct pdu_response response;
 
-	memcpy(&pdu.command, command, sizeof(pdu.command));
-	pdu.command.flags = NVME_FLAGS_PSDT_SGL;
-	pdu.command.sgl = (struct nvme_sgl){.length = le32_of(data_bytes),
-		.type = data_bytes > 0 ? NVME_SGL_IN_CAPSULE : NVME_SGL_TRANSPORT};
-	pdu_set_common(&pdu.common, PDU_COMMAND, sizeof(pdu), data_bytes > 0 ? sizeof(pdu) : 0,
-		(uint32_t)sizeof(pdu) + data_bytes);
-	send_all(fd, &pdu, sizeof(pdu));
-	if (data_bytes > 0)
-		send_all(fd, data, data_bytes);
+	send_all(fd, capsule, bytes);
 	receive_all(fd, &response, sizeof(response));
 	if (response.common.type != PDU_RESPONSE || le16_get(response.completion.status) != 0) {
 		errno = EPROTO;
-		die("a command of the set-up failed");
+		die("a command failed");
 	}
 	return le32_get(response.completion.dw0);
 }
 
 static uint16_t connect_queue(int fd, const char *nqn, uint16_t qid, uint16_t cntlid)
 {
-	struct pdu_ic_request ic = {0};
+	uint8_t pdu[BENCH_CAPSULE_MAX];
 	struct pdu_ic_response answer;
-	struct nvme_connect_command command = {.opcode = NVME_ADMIN_FABRICS,
-		.fctype = NVME_FABRICS_CONNECT,
-		.qid = le16_of(qid),
-		.sqsize = le16_of(qid == 0 ? 31 : BENCH_DEPTH_MAX)};
-	struct nvme_connect_data data = {.hostid = {1}, .cntlid = le16_of(cntlid)};
 
-	pdu_set_common(&ic.common, PDU_IC_REQUEST, sizeof(ic), 0, sizeof(ic));
-	send_all(fd, &ic, sizeof(ic));
+	send_all(fd, pdu, capsule_ic_request(pdu));
 	receive_all(fd, &answer, sizeof(answer));
-	nvme_nqn_to_field(data.subnqn, nqn);
-	nvme_nqn_to_field(data.hostnqn,
-		"nqn.2014-08.org.nvmexpress:uuid:"
-		"2e6ab4a6-8f9d-4a53-9a9e-0d3d0c3a7d11");
-	return (uint16_t)call(fd, &command, &data, sizeof(data));
+	return (uint16_t)call(fd, pdu, capsule_connect(pdu, nqn, qid, cntlid));
 }
 
 int bench_open_queue(uint16_t port, const char *nqn)
 {
 	int admin = bench_connect(port), fd = bench_connect(port);
-	uint16_t cntlid = connect_queue(admin, nqn, 0, NVME_CNTLID_DYNAMIC);
-	struct nvme_property_command enable = {.opcode = NVME_ADMIN_FABRICS,
-		.fctype = NVME_FABRICS_PROPERTY_SET,
-		.ofst = le32_of(NVME_PROPERTY_CC),
-		/* EN, IOSQES 6, IOCQES 4 */
-		.value = le64_of(0x460001)};
+	uint16_t cntlid = connect_queue(admin, nqn, NVME_QID_ADMIN, NVME_CNTLID_DYNAMIC);
+	uint8_t pdu[BENCH_CAPSULE_MAX];
 
-	(void)call(admin, &enable, NULL, 0);
+	(void)call(admin, pdu, capsule_enable(pdu));
 	(void)connect_queue(fd, nqn, 1, cntlid);
 	return fd;
 }
 
-static void make_read(struct pdu_command *pdu, struct random *random, uint16_t cid)
+void bench_fill(int fd)
 {
-	uint64_t block = random_below(random, BENCH_STORE_BYTES / BENCH_BLOCK_BYTES);
+	uint8_t pdu[BENCH_CAPSULE_MAX];
 
-	*pdu = (struct pdu_command){
-		.command = {.opcode = NVME_IO_READ,
-			.flags = NVME_FLAGS_PSDT_SGL,
-			.cid = le16_of(cid),
-			.nsid = le32_of(1),
-			.sgl = {.length = le32_of(BENCH_BLOCK_BYTES), .type = NVME_SGL_TRANSPORT}}};
-	pdu_set_common(&pdu->common, PDU_COMMAND, sizeof(*pdu), 0, sizeof(*pdu));
-	nvme_command_set_range(&pdu->command, block * (BENCH_BLOCK_BYTES / 512),
-		BENCH_BLOCK_BYTES / 512, 0);
+	for (uint64_t block = 0; block < BENCH_STORE_BYTES / BENCH_BLOCK_BYTES; block++)
+		(void)call(fd, pdu, capsule_write(pdu, block));
+}
+
+static void make_read(struct pdu_command *ret_pdu, struct random *random, uint16_t cid)
+{
+	capsule_read(ret_pdu, random_below(random, BENCH_STORE_BYTES / BENCH_BLOCK_BYTES), cid);
 }
 
 /* Check the completion at the end of an answer. @return the command it ends. */

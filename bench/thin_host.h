@@ -7,14 +7,11 @@
 #ifndef FERRY_BENCH_THIN_HOST_H
 #define FERRY_BENCH_THIN_HOST_H
 
-#include <stdbool.h>
 #include <stdint.h>
 
-#define BENCH_BLOCK_BYTES 4096u
-#define BENCH_DEPTH_MAX   128u
+#include "bench/capsule.h"
+
 #define BENCH_STORE_BYTES (256u << 20)
-/* C2HData with its header, and CapsuleResp. */
-#define BENCH_ANSWER_BYTES (24u + BENCH_BLOCK_BYTES + 24u)
 
 /** Connect to 127.0.0.1:@port; sets TCP_NODELAY. @return the socket, or exits with a message. */
 int bench_connect(uint16_t port);
@@ -22,6 +19,9 @@ int bench_connect(uint16_t port);
 /** Set up one admin and one I/O queue of subsystem @nqn at @port. @return the I/O queue's socket; the
  *  admin queue's is left open. Exits with a message on failure. */
 int bench_open_queue(uint16_t port, const char *nqn);
+
+/** Write every block of the store once, so that its memory is there as the bare loop's is. */
+void bench_fill(int fd);
 
 /** Read random blocks through @fd for @seconds at @depth. @return reads per second. */
 double bench_read(int fd, unsigned depth, double seconds);
