@@ -6,7 +6,8 @@
  *   1. The transport has fetched a command capsule: it fills command, capsule_bytes and complete,
  *      zeroes the fields from transfer on, and calls the target's begin().
  *   2. begin() checks all that can be checked without data. It returns a status that ends the
- *      command, or success with transfer, data_bytes and is_lending set.
+ *      command, or success with transfer, data_bytes and is_lending set; data in the capsule that
+ *      it accepts (REQUEST_FROM_HOST) is data_bytes long.
  *   3. The transport finds a buffer of data_bytes (unless is_lending) and, for data from the host,
  *      fetches it: from the capsule or by R2T.
  *   4. The transport calls the target's execute(). From then until it calls complete() the request

@@ -69,6 +69,7 @@ struct tcp_controller_queue {
 	uint16_t entries;
 	uint16_t sqhd;
 	unsigned busy_count;         /* slots not free */
+	unsigned owing_count;        /* of them, those that have output still to put */
 	unsigned above_count;        /* requests begun and not completed */
 	struct slot *capsule_slot;   /* whose in-capsule data is arriving, or held for a buffer */
 	struct slot *free_slots;     /* the one used last first: it is warm */
@@ -81,6 +82,7 @@ struct tcp_controller_queue {
 	struct timer timer;
 	uint64_t state_deadline_ns; /* of initial, connecting, ending */
 	uint64_t midway_ns;         /* since when a PDU is incomplete, 0: none is */
+	uint32_t midway_index;      /* which PDU that is: receiver.pdu_count */
 	struct loop *loop;
 	struct loop_task closed_task;
 	const char *reason;
@@ -100,12 +102,18 @@ static inline struct slot *slot_of(struct request *request)
 static inline bool controller_has_room(const struct tcp_controller_queue *queue)
 {
 	return stream_has_room(queue->stream,
-		(queue->busy_count + 1) * SLOT_PUT_BYTES + QUEUE_PUT_BYTES,
-		(queue->busy_count + 1) * SLOT_PIECES + QUEUE_PIECES);
+		(queue->owing_count + 1) * SLOT_PUT_BYTES + QUEUE_PUT_BYTES,
+		(queue->owing_count + 1) * SLOT_PIECES + QUEUE_PIECES);
 }
 
 /** Have the timer look at the deadlines soon enough for one that begins now. */
 void controller_watch_deadlines(struct tcp_controller_queue *queue);
+
+/** Give the present state @delay_ms from now on. */
+void controller_set_state_deadline(struct tcp_controller_queue *queue, uint32_t delay_ms);
+
+/** Offer the capsule that is held again. */
+void controller_resume(struct tcp_controller_queue *queue);
 
 /** Hand the request up for execution. */
 void controller_execute(struct slot *slot);
@@ -129,6 +137,7 @@ static inline struct slot *controller_take_slot(struct tcp_controller_queue *que
 
 	queue->free_slots = slot->next_free;
 	queue->busy_count++;
+	queue->owing_count++;
 	return slot;
 }
 

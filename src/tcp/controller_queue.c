@@ -52,6 +52,8 @@ void controller_free_slot(struct slot *slot)
 	list_remove(&slot->link);
 	if (queue->capsule_slot == slot)
 		queue->capsule_slot = NULL;
+	if (slot->state != SLOT_SENDING)
+		queue->owing_count--;
 	slot->state = SLOT_FREE;
 	slot->has_r2t = false;
 	slot->next_free = queue->free_slots;
@@ -123,7 +125,7 @@ void controller_check_end(struct tcp_controller_queue *queue)
 	stream_finish(queue->stream);
 }
 
-static void set_state_deadline(struct tcp_controller_queue *queue, uint32_t delay_ms)
+void controller_set_state_deadline(struct tcp_controller_queue *queue, uint32_t delay_ms)
 {
 	queue->state_deadline_ns = loop_now_ns(queue->loop) + (uint64_t)delay_ms * MS_NS;
 	timer_arm(&queue->timer, queue->state_deadline_ns);
@@ -138,7 +140,7 @@ static void begin_end(struct tcp_controller_queue *queue, const char *reason, ui
 		queue->is_held_for_room = false;
 		stream_resume(queue->stream);
 	}
-	set_state_deadline(queue, delay_ms);
+	controller_set_state_deadline(queue, delay_ms);
 	tell_ended(queue);
 	controller_check_end(queue);
 }
@@ -168,18 +170,31 @@ void controller_terminate(void *context, struct pdu_fault fault, const uint8_t *
 	begin_end(queue, pdu_fes_text(fault.fes), queue->options.deadlines.terminate_ms);
 }
 
+/* The time of a PDU runs from its first byte, or from when it was no longer held. */
+static void watch_incomplete_pdu(struct tcp_controller_queue *queue)
+{
+	if (!receiver_is_midway(&queue->receiver)) {
+		queue->midway_ns = 0;
+	} else if (queue->midway_ns == 0 || queue->midway_index != queue->receiver.pdu_count) {
+		queue->midway_ns = loop_now_ns(queue->loop);
+		queue->midway_index = queue->receiver.pdu_count;
+		controller_watch_deadlines(queue);
+	}
+}
+
 static size_t stream_received(void *context, size_t direct_bytes, const uint8_t *data, size_t bytes)
 {
 	struct tcp_controller_queue *queue = context;
 	size_t taken = receiver_take(&queue->receiver, direct_bytes, data, bytes);
 
-	if (!receiver_is_midway(&queue->receiver)) {
-		queue->midway_ns = 0;
-	} else if (queue->midway_ns == 0) {
-		queue->midway_ns = loop_now_ns(queue->loop);
-		controller_watch_deadlines(queue);
-	}
+	watch_incomplete_pdu(queue);
 	return taken;
+}
+
+void controller_resume(struct tcp_controller_queue *queue)
+{
+	receiver_resume(&queue->receiver);
+	watch_incomplete_pdu(queue);
 }
 
 static void stream_drained(void *context)
@@ -189,7 +204,7 @@ static void stream_drained(void *context)
 	if (!queue->is_held_for_room)
 		return;
 	queue->is_held_for_room = false;
-	receiver_resume(&queue->receiver);
+	controller_resume(queue);
 }
 
 static void stream_closed(void *context, int error)
@@ -292,7 +307,10 @@ int tcp_controller_queue_size(struct tcp_controller_queue *queue, uint16_t entri
 	struct slot **slots;
 	char *others;
 
-	assert(entries >= 2 && entries <= ENTRIES_MAX && queue->slot_count == 1);
+	assert(entries >= 2 && entries <= ENTRIES_MAX);
+	if (queue->state != QUEUE_CONNECTING)
+		return -ENOTCONN;
+	assert(queue->slot_count == 1);
 	slots = realloc(queue->slots, entries * sizeof(*slots));
 	if (slots == NULL)
 		return -ENOMEM;
@@ -306,8 +324,11 @@ int tcp_controller_queue_size(struct tcp_controller_queue *queue, uint16_t entri
 	for (unsigned i = 1; i < entries; i++)
 		init_slot(queue, (struct slot *)(void *)(others + (i - 1) * queue->slot_bytes), i);
 	queue->entries = entries;
+	queue->sqhd %= entries;
 	queue->is_flow_control_off = is_flow_control_off;
 	queue->state = QUEUE_RUNNING;
+	timer_disarm(&queue->timer);
+	controller_watch_deadlines(queue);
 	return 0;
 }
 
@@ -356,7 +377,7 @@ int tcp_controller_queue_new(struct stream *stream, const struct tcp_controller_
 		tcp_controller_queue_free(queue);
 		return -ENOMEM;
 	}
-	set_state_deadline(queue, options->deadlines.initialize_ms);
+	controller_set_state_deadline(queue, options->deadlines.initialize_ms);
 	stream_start(stream, &stream_handler, queue);
 	*ret_queue = queue;
 	return 0;

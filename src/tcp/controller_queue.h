@@ -72,7 +72,7 @@ void tcp_controller_queue_free(struct tcp_controller_queue *queue);
 
 /** Connect is about to succeed: take memory for @entries commands.
  *  @param is_flow_control_off completions carry no SQHD
- *  @return 0 or -ENOMEM. */
+ *  @return 0, -ENOMEM, or -ENOTCONN when the connection has ended meanwhile. */
 int tcp_controller_queue_size(struct tcp_controller_queue *queue, uint16_t entries,
 	bool is_flow_control_off) __attribute__((warn_unused_result));
 

@@ -6,6 +6,7 @@
  */
 #include "tcp/controller_private.h"
 
+#include <assert.h>
 #include <string.h>
 
 static const struct receiver_answer go_on;
@@ -23,9 +24,6 @@ static struct receiver_answer take_ic_request(struct tcp_controller_queue *queue
 	struct pdu_ic_request ic;
 	struct pdu_ic_response response = {0};
 
-	/* 3.3.1: ICReq is the first PDU and comes once. */
-	if (queue->state != QUEUE_INITIAL)
-		return refuse(PDU_FES_SEQUENCE, 0);
 	memcpy(&ic, pdu->header, sizeof(ic));
 	queue->host_pda = ic.hpda;
 	/* No digest is agreed to: an ICResp may always clear what the host asked for. */
@@ -34,9 +32,7 @@ static struct receiver_answer take_ic_request(struct tcp_controller_queue *queue
 	memcpy(stream_put(queue->stream, sizeof(response)), &response, sizeof(response));
 
 	queue->state = QUEUE_CONNECTING;
-	queue->state_deadline_ns =
-		loop_now_ns(queue->loop) + (uint64_t)queue->options.deadlines.connect_ms * 1000000;
-	controller_watch_deadlines(queue);
+	controller_set_state_deadline(queue, queue->options.deadlines.connect_ms);
 	return go_on;
 }
 
@@ -60,9 +56,12 @@ static void buffer_granted(struct pool_request *buffer)
 	struct slot *slot = container_of(buffer, struct slot, buffer);
 	struct tcp_controller_queue *queue = slot->queue;
 
+	/* The queue is withdrawing its requests, one of which made room: this one's turn comes. */
+	if (queue->is_ended_told)
+		return;
 	go_on_with_buffer(slot);
 	if (queue->capsule_slot == slot)
-		receiver_resume(&queue->receiver);
+		controller_resume(queue);
 }
 
 /* Decide what happens to a begun request next. */
@@ -76,8 +75,10 @@ static void start_request(struct slot *slot)
 		controller_execute(slot);
 		return;
 	}
-	if (request->transfer == REQUEST_FROM_HOST && request->capsule_bytes > 0)
+	if (request->transfer == REQUEST_FROM_HOST && request->capsule_bytes > 0) {
+		assert(request->capsule_bytes == request->data_bytes);
 		queue->capsule_slot = slot;
+	}
 	slot->buffer.bytes = request->data_bytes;
 	slot->buffer.granted = buffer_granted;
 	slot->state = SLOT_WAITING_BUFFER;
@@ -110,6 +111,11 @@ static struct slot *begin_request(struct tcp_controller_queue *queue, const stru
 		controller_refuse(slot, status);
 		return NULL;
 	}
+	if (queue->is_ended_told) { /* begin() has ended it */
+		queue->handler->abandon(queue->context, request);
+		controller_free_slot(slot);
+		return NULL;
+	}
 	queue->above_count++;
 	return slot;
 }
@@ -133,8 +139,6 @@ static struct receiver_answer take_command(struct tcp_controller_queue *queue,
 
 	if (queue->capsule_slot != NULL) /* held before, now offered again */
 		return capsule_place(queue);
-	if (queue->state == QUEUE_INITIAL)
-		return refuse(PDU_FES_SEQUENCE, 0);
 	if (queue->free_slots == NULL) {
 		tcp_controller_queue_end(queue, "the host sent more commands than its queue holds");
 		return go_on;
@@ -184,6 +188,10 @@ static struct receiver_answer take_header(void *context, const struct pdu *pdu)
 {
 	struct tcp_controller_queue *queue = context;
 
+	/* 3.3.1: ICReq is the first PDU and comes once. */
+	if ((queue->state == QUEUE_INITIAL) != (pdu->type == PDU_IC_REQUEST) &&
+		pdu->type != PDU_H2C_TERMINATE)
+		return refuse(PDU_FES_SEQUENCE, 0);
 	switch (pdu->type) {
 	case PDU_IC_REQUEST:
 		return take_ic_request(queue, pdu);
@@ -223,6 +231,7 @@ static struct pdu_fault data_arrived(void *context, const struct pdu *pdu, bool 
 		slot->received_bytes += pdu->data_bytes;
 		if (slot->received_bytes < slot_request(slot)->data_bytes)
 			return no_fault;
+		list_remove(&slot->link);
 	}
 	if (slot != NULL)
 		controller_execute(slot);

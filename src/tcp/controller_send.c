@@ -47,6 +47,7 @@ static bool put_data(struct slot *slot)
 	memcpy(place, &pdu, sizeof(pdu));
 	memset(place + sizeof(pdu), 0, pdo - sizeof(pdu));
 	slot->state = SLOT_SENDING;
+	queue->owing_count--;
 	stream_lend(queue->stream, request->data, request->data_bytes, &slot->lease);
 	return is_success;
 }
@@ -80,6 +81,7 @@ void controller_complete(struct request *request)
 		controller_check_end(queue);
 		return;
 	}
+	controller_watch_deadlines(queue);
 	slot->lease.returned = data_returned;
 	if (!has_data) {
 		put_completion(slot, request->result, request->status);
@@ -115,4 +117,5 @@ void controller_send_r2t(struct slot *slot)
 	slot->received_bytes = 0;
 	slot->r2t_ns = loop_now_ns(queue->loop);
 	list_append(&queue->receiving_slots, &slot->link);
+	controller_watch_deadlines(queue);
 }

@@ -1,0 +1,284 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/cleanup.h"
+#include "test/tcp/controller_peer.h"
+
+/* All different, and none a default. */
+static struct tcp_controller_options options_of_test(void)
+{
+	struct tcp_controller_options options = controller_peer_options();
+
+	options.deadlines = (struct tcp_deadlines){
+		.initialize_ms = 1000,
+		.connect_ms = 5000,
+		.capsule_ms = 3000,
+		.data_ms = 4000,
+		.send_ms = 2500,
+		.drain_ms = 600,
+		.terminate_ms = 700,
+	};
+	return options;
+}
+
+static void open_peer(struct controller_peer *peer)
+{
+	struct tcp_controller_options options = options_of_test();
+	struct memory_stream_faults faults = {.window_bytes = 16384};
+
+	controller_peer_open(peer, &options, &faults);
+}
+
+static void send_command(struct controller_peer *peer, uint8_t opcode, uint16_t cid, uint32_t bytes)
+{
+	struct nvme_command command = controller_peer_command(opcode, cid, bytes);
+
+	controller_peer_send_command(peer, &command, false);
+}
+
+/* The queue is alive up to the deadline and gone after it. */
+static void expect_end_after(struct controller_peer *peer, uint64_t ms, const char *above)
+{
+	controller_peer_expect(peer, NULL, NULL);
+	controller_peer_pass(peer, ms - 1);
+	assert_non_null(peer->queue);
+	controller_peer_pass(peer, 1);
+	controller_peer_expect(peer, above, NULL);
+	assert_null(peer->queue);
+	controller_peer_end(peer);
+}
+
+static void test_controller_deadline_passes_when_ic_req_does_not_come(void **state)
+{
+	struct controller_peer peer;
+
+	(void)state;
+	open_peer(&peer);
+	expect_end_after(&peer, 1000, "ended\nclosed: no ICReq within the deadline\n");
+
+	/* A part of it is not enough. */
+	open_peer(&peer);
+	pdu_maker_add_ic_request(&peer.maker, 0);
+	controller_peer_send(&peer, 1);
+	expect_end_after(&peer, 1000, "ended\nclosed: no ICReq within the deadline\n");
+}
+
+static void test_controller_deadline_passes_when_connect_does_not_succeed(void **state)
+{
+	struct tcp_controller_options options = options_of_test();
+	struct controller_peer peer;
+
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		/* Later or sooner than that of ICReq would have been. */
+		options.deadlines.connect_ms = i == 0 ? 5000 : 500;
+		controller_peer_open(&peer, &options, NULL);
+		pdu_maker_add_ic_request(&peer.maker, 0);
+		controller_peer_send(&peer, 0);
+		/* Only success counts. */
+		send_command(&peer, 0xff, 1, 0);
+		expect_end_after(&peer, options.deadlines.connect_ms,
+			"ended\nclosed: no Connect within the deadline\n");
+	}
+}
+
+static void test_controller_deadline_does_not_exist_when_a_running_queue_is_idle(void **state)
+{
+	struct controller_peer peer;
+
+	(void)state;
+	open_peer(&peer);
+	controller_peer_connect(&peer, 4, false);
+	peer.is_holding = true;
+	send_command(&peer, 1, 1, 4096);
+	controller_peer_send_data(&peer,
+		&(struct pdu_data){.common = {.type = PDU_H2C_DATA, .flags = PDU_FLAG_LAST},
+			.cccid = le16_of(1),
+			.datal = le32_of(4096)});
+	send_command(&peer, 0, 2, 0);
+	controller_peer_pass(&peer, 100000);
+	controller_peer_complete_all(&peer);
+	controller_peer_pass(&peer, 100000);
+	assert_non_null(peer.queue);
+	/* No timer is left that would wake an idle machine. */
+	assert_int_equal(loop_prepare_poll(peer.loop), -1);
+	controller_peer_end(&peer);
+}
+
+static void test_controller_deadline_passes_when_a_pdu_stays_incomplete(void **state)
+{
+	static const size_t lefts[] = {79, 72 + 511, 512, 1};
+	struct nvme_command write = controller_peer_command(1, 1, 512);
+	uint8_t data[512];
+	struct controller_peer peer;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(data); i++)
+		data[i] = (uint8_t)(7 * i + 1);
+	for (size_t i = 0; i < ARRAY_LENGTH(lefts); i++) {
+		open_peer(&peer);
+		controller_peer_connect(&peer, 4, false);
+		controller_peer_pass(&peer, 10000);
+		pdu_maker_add_command(&peer.maker, &write, data, sizeof(data));
+		controller_peer_send(&peer, lefts[i]);
+		/* Some more of it gains no time. */
+		controller_peer_pass(&peer, 1000);
+		if (lefts[i] > 1)
+			controller_peer_send(&peer, lefts[i] - 1);
+		expect_end_after(&peer, 2000,
+			lefts[i] > sizeof(data)
+				? "ended\nclosed: a PDU stayed incomplete\n"
+				: "abandon 1\nended\nclosed: a PDU stayed incomplete\n");
+	}
+}
+
+static void test_controller_deadline_is_each_pdus_own_when_they_follow_without_a_gap(void **state)
+{
+	struct nvme_command command = controller_peer_command(0, 1, 0);
+	struct controller_peer peer;
+
+	(void)state;
+	open_peer(&peer);
+	controller_peer_connect(&peer, 4, false);
+	/* Whenever something comes, it ends within a PDU. */
+	for (unsigned i = 0; i < 20; i++) {
+		pdu_maker_add_command(&peer.maker, &command, NULL, 0);
+		controller_peer_send(&peer, 30);
+		controller_peer_pass(&peer, 1000);
+		assert_non_null(peer.queue);
+	}
+	expect_end_after(&peer, 2000, "ended\nclosed: a PDU stayed incomplete\n");
+}
+
+static void test_controller_deadline_passes_when_a_capsule_that_was_held_stays_incomplete(
+	void **state)
+{
+	struct nvme_command write = controller_peer_command(1, 1, 512);
+	const uint8_t data[512] = {1};
+	struct controller_peer peer;
+
+	(void)state;
+	open_peer(&peer);
+	controller_peer_connect(&peer, 4, false);
+	controller_peer_take_pool(&peer);
+	pdu_maker_add_command(&peer.maker, &write, data, sizeof(data));
+	controller_peer_send(&peer, sizeof(data));
+	/* It is not the host that keeps us waiting. */
+	controller_peer_pass(&peer, 100000);
+	assert_non_null(peer.queue);
+	controller_peer_give_pool(&peer);
+	expect_end_after(&peer, 3000, "abandon 1\nended\nclosed: a PDU stayed incomplete\n");
+}
+
+static void test_controller_deadline_passes_when_the_data_of_an_r2t_does_not_come(void **state)
+{
+	struct pdu_data first = controller_peer_data(1, 0, 0, 512, true);
+	struct controller_peer peer;
+
+	(void)state;
+	open_peer(&peer);
+	controller_peer_connect(&peer, 4, false);
+	controller_peer_pass(&peer, 100000);
+	peer.is_holding = true;
+	send_command(&peer, 1, 1, 512);
+	controller_peer_pass(&peer, 1500);
+	send_command(&peer, 1, 2, 512);
+	controller_peer_pass(&peer, 1500);
+	/* The first has its data: it may take as long as it likes to be executed. */
+	controller_peer_send_data(&peer, &first);
+	controller_peer_expect(&peer, NULL, NULL);
+	controller_peer_pass(&peer, 2499);
+	assert_non_null(peer.queue);
+	controller_peer_pass(&peer, 1);
+	controller_peer_expect(&peer, "abandon 2\nended\n", NULL);
+	controller_peer_complete(&peer, 1);
+	controller_peer_expect(&peer, "closed: the data of an R2T never came\n", NULL);
+	controller_peer_end(&peer);
+}
+
+static void test_controller_deadline_passes_when_the_host_does_not_read(void **state)
+{
+	struct controller_peer peer;
+
+	(void)state;
+	open_peer(&peer);
+	controller_peer_connect(&peer, 4, false);
+	peer.is_holding = true;
+	send_command(&peer, 2, 1, 65536);
+	/* It ends long after any deadline was looked at last. */
+	controller_peer_pass(&peer, 100000);
+	stream_pause(peer.host.stream);
+	controller_peer_complete(&peer, 1);
+	controller_peer_pass(&peer, 2000);
+	stream_resume(peer.host.stream);
+	assert_int_equal(loop_turn(peer.loop, 0), 0);
+	assert_int_equal(loop_turn(peer.loop, 0), 0);
+	stream_pause(peer.host.stream);
+	controller_peer_run(&peer);
+	/* Progress was made. */
+	expect_end_after(&peer, 2500, "ended\nclosed: the host does not read\n");
+}
+
+static void test_controller_deadline_passes_when_the_host_does_not_close(void **state)
+{
+	struct controller_peer peer;
+
+	(void)state;
+	/* Ended, and after a TermReq. */
+	for (unsigned i = 0; i < 2; i++) {
+		open_peer(&peer);
+		controller_peer_connect(&peer, 4, false);
+		stream_pause(peer.host.stream);
+		pdu_maker_add_ic_request(&peer.maker, 0);
+		if (i == 0)
+			tcp_controller_queue_end(peer.queue, "shut down");
+		controller_peer_send(&peer, 0);
+		expect_end_after(&peer, i == 0 ? 600 : 700,
+			i == 0 ? "closed: shut down\n" : "closed: PDU sequence error\n");
+	}
+}
+
+static void test_controller_deadline_waits_for_requests_above_when_it_has_passed(void **state)
+{
+	struct controller_peer peer;
+
+	(void)state;
+	open_peer(&peer);
+	controller_peer_connect(&peer, 4, false);
+	peer.is_holding = true;
+	send_command(&peer, 6, 1, 512);
+	tcp_controller_queue_end(peer.queue, "shut down");
+	controller_peer_pass(&peer, 10000);
+	assert_int_equal(peer.host.closed_calls, 1);
+	assert_non_null(peer.queue);
+	controller_peer_complete(&peer, 1);
+	assert_null(peer.queue);
+	controller_peer_end(&peer);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_controller_deadline_passes_when_ic_req_does_not_come),
+		cmocka_unit_test(test_controller_deadline_passes_when_connect_does_not_succeed),
+		cmocka_unit_test(
+			test_controller_deadline_does_not_exist_when_a_running_queue_is_idle),
+		cmocka_unit_test(test_controller_deadline_passes_when_a_pdu_stays_incomplete),
+		cmocka_unit_test(
+			test_controller_deadline_is_each_pdus_own_when_they_follow_without_a_gap),
+		cmocka_unit_test(
+			test_controller_deadline_passes_when_a_capsule_that_was_held_stays_incomplete),
+		cmocka_unit_test(
+			test_controller_deadline_passes_when_the_data_of_an_r2t_does_not_come),
+		cmocka_unit_test(test_controller_deadline_passes_when_the_host_does_not_read),
+		cmocka_unit_test(test_controller_deadline_passes_when_the_host_does_not_close),
+		cmocka_unit_test(
+			test_controller_deadline_waits_for_requests_above_when_it_has_passed),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
