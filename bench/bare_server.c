@@ -14,11 +14,13 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "bench/thin_host.h"
 #include "nvme/io_command.h"
 #include "tcp/pdu.h"
 
 #define COMMANDS_MAX BENCH_DEPTH_MAX
+#define SPIN_NS      100000u
 
 struct answer_header {
 	struct pdu_response completion; /* of the answer before */
@@ -57,18 +59,31 @@ static void answer(int fd, const struct pdu_command *commands, size_t count, uin
 		die("send");
 }
 
+/* Spin for as long as a target would, then sleep: two programs that only spin starve each other as
+ * soon as a third wants a core. @return as recv(). */
+static ssize_t receive(int fd, void *to, size_t bytes)
+{
+	struct clock *clock = clock_monotonic();
+	uint64_t end_ns = clock->now_ns(clock) + SPIN_NS;
+	ssize_t got;
+
+	do {
+		got = recv(fd, to, bytes, MSG_DONTWAIT);
+		if (got >= 0 || (errno != EAGAIN && errno != EINTR))
+			return got;
+	} while (clock->now_ns(clock) < end_ns);
+	return recv(fd, to, bytes, 0);
+}
+
 static void serve(int fd, uint8_t *store)
 {
 	static struct pdu_command commands[COMMANDS_MAX];
 	size_t used = 0;
 
 	for (;;) {
-		ssize_t got =
-			recv(fd, (uint8_t *)commands + used, sizeof(commands) - used, MSG_DONTWAIT);
+		ssize_t got = receive(fd, (uint8_t *)commands + used, sizeof(commands) - used);
 		size_t count;
 
-		if (got < 0 && (errno == EAGAIN || errno == EINTR))
-			continue;
 		if (got <= 0)
 			return;
 		used += (size_t)got;

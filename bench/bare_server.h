@@ -1,7 +1,8 @@
 /*
  * The bare loop that a target is compared with: a process that takes messages of the size of a
  * command capsule and answers each with a header, 4096 bytes of a random place in memory and a
- * completion. No protocol, no queue, no check. It spins, as the best loop measured does at depth 1.
+ * completion. No protocol, no queue, no check. It spins before it
+ * sleeps, as the best loop measured does at depth 1.
  */
 #ifndef FERRY_BENCH_BARE_SERVER_H
 #define FERRY_BENCH_BARE_SERVER_H
