@@ -95,18 +95,47 @@ static int check(const struct file_store *file, const struct store_request *requ
 	return 0;
 }
 
+/* Whether a durable write may have failed before any of it had to be brought to storage. */
+static bool is_want_of_room(const struct store_request *request, int error)
+{
+	return request->opcode == STORE_WRITE && request->is_durable &&
+		request->file.opcode == FILE_WRITE &&
+		(error == ENOSPC || error == EDQUOT || error == EFBIG);
+}
+
+/* A durable write found no room. Only if the file cannot be synced either has something been lost
+ * that was acknowledged; a description that has not been told of it yet knows. */
+static void ask_whether_lost(struct file_store *file, struct store_request *request, int error)
+{
+	struct file_operation *operation = &request->file;
+	int told_fd = operation->fd;
+
+	request->error = error;
+	operation->opcode = FILE_SYNC;
+	operation->bytes = 0;
+	operation->fd = take_sync_fd(file);
+	give_sync_fd_back(file, told_fd);
+	file_submit(operation->loop, operation);
+}
+
 static void file_store_done(struct file_operation *operation)
 {
 	struct store_request *request = container_of(operation, struct store_request, file);
 	struct file_store *file = container_of(request->store, struct file_store, store);
 	int error = operation->result < 0 ? (int)-operation->result : 0;
 
+	if (is_want_of_room(request, error)) {
+		ask_whether_lost(file, request, error);
+		return;
+	}
 	if (request->opcode == STORE_READ && error == 0 &&
 		(uint64_t)operation->result < request->bytes)
 		error = ENODATA;
 	if (is_sync(request)) {
 		error = file_store_latch(&file->store, error);
 		give_sync_fd_back(file, operation->fd);
+		if (error == 0 && request->opcode == STORE_WRITE && operation->opcode == FILE_SYNC)
+			error = request->error;
 	}
 	store_request_end(request, error);
 }

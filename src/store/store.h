@@ -10,7 +10,8 @@
  *     storage when done() comes with error 0;
  *   - a flush or durable write that failed is latched: every later flush and durable write fails
  *     with the same errno until the store is opened anew. The kernel forgets which pages it could
- *     not write, so a second fsync would claim success for lost data;
+ *     not write, so a second fsync would claim success for lost data. A durable write that finds no
+ *     room (ENOSPC, EDQUOT, EFBIG) is not such a failure unless a flush then fails too;
  *   - a failed or cancelled write leaves its own range undefined and touches nothing else.
  */
 #ifndef FERRY_STORE_STORE_H
