@@ -204,6 +204,9 @@ static int watch_signals(struct daemon *daemon)
 {
 	sigset_t signals;
 
+	/* A write past a file size limit, or to a closed standard output, is an error like others. */
+	if (signal(SIGXFSZ, SIG_IGN) == SIG_ERR || signal(SIGPIPE, SIG_IGN) == SIG_ERR)
+		return -errno;
 	(void)sigemptyset(&signals);
 	(void)sigaddset(&signals, SIGTERM);
 	(void)sigaddset(&signals, SIGINT);
