@@ -1,3 +1,6 @@
+/*
+ * The table of admin commands, and those that need no file of their own.
+ */
 #include "target/admin.h"
 
 #include "base/cleanup.h"

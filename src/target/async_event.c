@@ -1,3 +1,6 @@
+/*
+ * Holding and letting go; nothing is told yet.
+ */
 #include "target/async_event.h"
 
 #include "target/target_request.h"

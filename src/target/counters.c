@@ -1,3 +1,6 @@
+/*
+ * Adding up.
+ */
 #include "target/counters.h"
 
 static uint64_t counter_read(const _Atomic uint64_t *counter)

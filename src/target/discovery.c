@@ -1,3 +1,7 @@
+/*
+ * Records are made one at a time, and only those that show in the window: a page may be as
+ * long as subsystems times addresses, of which a host reads a piece.
+ */
 #include "target/discovery.h"
 
 #include <stdio.h>

@@ -1,3 +1,6 @@
+/*
+ * The ring.
+ */
 #include "target/error_log.h"
 
 #include <string.h>

@@ -1,3 +1,6 @@
+/*
+ * The table of fabrics commands, and Disconnect.
+ */
 #include "target/fabrics.h"
 
 #include "base/cleanup.h"

@@ -1,3 +1,6 @@
+/*
+ * The table of features, and the getter and setter of each.
+ */
 #include "target/feature.h"
 
 #include <string.h>

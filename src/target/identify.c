@@ -1,3 +1,6 @@
+/*
+ * The table of CNS values, and the pages about controllers.
+ */
 #include "target/identify.h"
 
 #include <string.h>

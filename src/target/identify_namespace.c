@@ -1,3 +1,6 @@
+/*
+ * Pages about namespaces. There is one LBA format, no metadata and no protection information.
+ */
 #include "target/identify_namespace.h"
 
 #include <string.h>

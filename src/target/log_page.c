@@ -1,3 +1,6 @@
+/*
+ * The table of log pages, and the pages themselves.
+ */
 #include "target/log_page.h"
 
 #include "base/cleanup.h"

@@ -1,3 +1,6 @@
+/*
+ * The table of properties. What a change of CC does is the controller's: controller_set_cc().
+ */
 #include "target/property.h"
 
 #include "base/cleanup.h"

@@ -1,5 +1,7 @@
 /*
  * Life of a queue, and the way of a command through it.
+ *
+ * tidy: allow parameters because a handler and its context are one thing
  */
 #include "target/queue.h"
 

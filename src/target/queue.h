@@ -14,6 +14,8 @@
  * asked for it; target_queue_free() when no request is outstanding any more. A request is
  * outstanding from a begin() that returned 0 until complete() - or target_queue_abandon(), for one
  * whose data never came.
+ *
+ * tidy: allow parameters because a handler and its context are one thing
  */
 #ifndef FERRY_TARGET_QUEUE_H
 #define FERRY_TARGET_QUEUE_H

@@ -1,3 +1,6 @@
+/*
+ * What is the same for all commands: the SGL, and the end.
+ */
 #include "target/target_request.h"
 
 #include "nvme/discovery.h"

@@ -1,3 +1,6 @@
+/*
+ * Clipping: all comparisons are of differences that cannot wrap.
+ */
 #include "target/window.h"
 
 #include <string.h>
