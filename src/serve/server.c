@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "loop/address.h"
 #include "loop/listener.h"
@@ -23,6 +24,7 @@
 #include "target/target.h"
 
 #define THREADS_DEFAULT_MAX 4
+#define LAST_TURN_MS        10
 
 /* One loop with its connections. */
 struct worker {
@@ -339,6 +341,21 @@ static void stop_threads(struct server *server)
 	}
 }
 
+/* The last connections have gone; what they left is on its way between the loops, as messages. */
+static int await_target(struct server *server)
+{
+	struct loop *loop = server->workers[0].loop;
+	uint64_t deadline_ns = loop_now_ns(loop) + (uint64_t)SERVER_STOP_MS * CLOCK_MS_NS;
+	int error = 0;
+
+	while (error == 0 && !target_is_idle(server->target)) {
+		if (loop_now_ns(loop) >= deadline_ns)
+			return -ETIMEDOUT;
+		error = loop_turn(loop, LAST_TURN_MS);
+	}
+	return error;
+}
+
 int server_run(struct server *server)
 {
 	int error = 0;
@@ -350,8 +367,12 @@ int server_run(struct server *server)
 	if (error == 0)
 		error = loop_run(server->workers[0].loop);
 	timer_disarm(&server->stop_timer);
+	if (error == 0)
+		error = server->result;
+	if (error == 0)
+		error = await_target(server);
 	stop_threads(server);
-	return error < 0 ? error : server->result;
+	return error;
 }
 
 void server_free(struct server *server)
