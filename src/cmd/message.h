@@ -8,6 +8,8 @@ enum exit_status {
 	EXIT_STATUS_OK = 0,
 	EXIT_STATUS_FAILED = 1, /* the work could not be done; a line says why */
 	EXIT_STATUS_USAGE = 2,  /* the command line is wrong; a line says where */
+	/* by a signal, in order; a line says how far it got; the number as shells have it */
+	EXIT_STATUS_INTERRUPTED = 130,
 };
 
 /** Print "ferry VERB: ..." on standard error. @verb may be NULL. */
