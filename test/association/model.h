@@ -1,0 +1,52 @@
+/*
+ * What the blocks of a namespace may hold, by what was written and acknowledged.
+ *
+ * Time is a count of events. A write lasts from its submission to its completion, or, when its
+ * connection was lost, until the controller's end of that has gone and every request has come
+ * back: the end of its era. A read may find a write in a block unless that write had ended before
+ * another, acknowledged one began, which had ended before the read began. Writes that last at the
+ * same time as the read may be mixed within a block, byte by byte.
+ */
+#ifndef FERRY_TEST_ASSOCIATION_MODEL_H
+#define FERRY_TEST_ASSOCIATION_MODEL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct model;
+
+/* Consecutive blocks. */
+struct model_range {
+	uint32_t first;
+	uint32_t count;
+};
+
+/* How a write ended. */
+enum model_end {
+	MODEL_ACKNOWLEDGED, /* it is there */
+	MODEL_FAILED,       /* it may be there, but nothing more will be */
+	MODEL_LOST,         /* it may be there, or may yet be until its era ends */
+};
+
+struct model *model_new(uint32_t block_bytes, uint32_t block_count);
+void model_free(struct model *model);
+
+uint32_t model_block_bytes(const struct model *model);
+uint32_t model_block_count(const struct model *model);
+
+/** A write begins at @time in era @era. @ret_data gets what it writes.
+ *  @return what names the write. */
+uint32_t model_begin_write(struct model *model, uint64_t time, uint32_t era,
+	struct model_range range, uint8_t *ret_data);
+
+void model_end_write(struct model *model, uint64_t time, uint32_t write, enum model_end end);
+
+/** No write of @era that was lost can come any more. */
+void model_end_era(struct model *model, uint64_t time, uint32_t era);
+
+/** @return whether a read that began at @start and ended now may have found @data; else
+ *  *ret_block is the first wrong block. */
+bool model_allows(const struct model *model, uint64_t start, struct model_range range,
+	const uint8_t *data, uint32_t *ret_block);
+
+#endif
