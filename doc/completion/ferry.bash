@@ -1,0 +1,78 @@
+# Completion of ferry(1) for bash. Options that take a value end in '='.
+
+_ferry_options() { # verb
+	case $1 in
+	serve)
+		echo --listen= --nqn= --allow-host= --allow-any-host --discovery-address= --threads= \
+			--log-level= --help
+		;;
+	'disk info')
+		echo --host-nqn= --help
+		;;
+	'disk copy')
+		echo --verify --requests= --request-size= --queues= --host-nqn= --no-progress --help
+		;;
+	disk)
+		echo --help
+		;;
+	*)
+		echo --help --version
+		;;
+	esac
+}
+
+_ferry_words() { # verb
+	case $1 in
+	'') echo serve disk help ;;
+	disk) echo info copy ;;
+	help) echo serve disk ;;
+	esac
+}
+
+_ferry_values() { # option
+	case $1 in
+	--log-level) echo error warning info debug ;;
+	--listen) echo 127.0.0.1 0.0.0.0 '[::1]' '[::]' ;;
+	--allow-host | --host-nqn) cat /etc/nvme/hostnqn 2>/dev/null ;;
+	esac
+}
+
+_ferry() { # command, word, word before it
+	local word=$2 before=$3 verb=${COMP_WORDS[1]-} candidates
+
+	[ "$COMP_CWORD" -gt 1 ] || verb=
+	if [ "$verb" = disk ] && [ "$COMP_CWORD" -gt 2 ]; then
+		verb="disk ${COMP_WORDS[2]}"
+	fi
+	# bash takes '=' for a word of its own.
+	if [ "$word" = = ]; then
+		word=
+	elif [ "$before" = = ]; then
+		before=${COMP_WORDS[COMP_CWORD - 2]}
+	fi
+
+	COMPREPLY=()
+	case " $(_ferry_options "$verb") " in
+	*" $before= "*)
+		candidates=$(_ferry_values "$before")
+		;;
+	*)
+		if [ "${word:0:1}" = - ]; then
+			candidates=$(_ferry_options "$verb")
+		else
+			candidates=$(_ferry_words "$verb")
+		fi
+		case $verb in
+		serve | 'disk copy') mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
+		esac
+		;;
+	esac
+	mapfile -t -O "${#COMPREPLY[@]}" COMPREPLY < <(compgen -W "$candidates" -- "$word")
+	case ${COMPREPLY[0]-} in
+	-*=) compopt -o nospace 2>/dev/null ;;
+	esac
+	[ "${#COMPREPLY[@]}" != 1 ] || [ ! -d "${COMPREPLY[0]}" ] || compopt -o nospace 2>/dev/null
+	return 0
+}
+
+complete -o filenames -F _ferry ferry
