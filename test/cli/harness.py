@@ -95,8 +95,11 @@ class Daemon:
         if self.is_alive():
             self.process.kill()
             self.process.wait()
+        errors = self.errors()
         self.process.stdout.close()
         self.log.close()
+        if 'Sanitizer' in errors or 'runtime error' in errors:
+            raise AssertionError(errors)
 
 
 class TestCase(unittest.TestCase):

@@ -146,7 +146,9 @@ class EndTest(harness.TestCase):
             harness.subprocess.run(probe, check=True, stderr=harness.subprocess.DEVNULL)
         except (OSError, harness.subprocess.CalledProcessError):
             self.skipTest('strace cannot trace here')
+        # A leak checker needs to trace the process itself.
         environment = dict(os.environ, FERRY_LOOP='epoll')
+        environment['ASAN_OPTIONS'] = environment.get('ASAN_OPTIONS', '') + ':detect_leaks=0'
         with Daemon(self.image(), env=environment) as daemon, wire.Host(daemon.url) as host:
             tracer = harness.subprocess.Popen(
                 ['strace', '-f', '-p', str(daemon.pid), '-o', trace, '-e', 'trace=fdatasync'],
