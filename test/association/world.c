@@ -199,6 +199,25 @@ static void make_target(struct world *world)
 	};
 }
 
+/* Leave half a MiB to the connections, or less. */
+static void take_buffers(struct world *world)
+{
+	size_t bytes = POOL_BUFFER_MAX;
+
+	for (unsigned i = 0; i < WORLD_BUFFERS; i++, bytes /= 2) {
+		world->buffers[i] =
+			(struct pool_request){.share = &world->shares[i], .bytes = bytes};
+		if (!pool_take(loop_pool(world->loop), &world->buffers[i]))
+			world_fail(world, "no buffers to take");
+	}
+}
+
+static void give_buffers(struct world *world)
+{
+	for (unsigned i = 0; i < WORLD_BUFFERS; i++)
+		pool_give(loop_pool(world->loop), &world->buffers[i]);
+}
+
 static void make_world(struct world *world, uint64_t seed)
 {
 	struct loop_options options = {.clock = &world->clock.clock};
@@ -206,10 +225,12 @@ static void make_world(struct world *world, uint64_t seed)
 	world->seed = seed;
 	random_init(&world->random, seed);
 	simulated_clock_init(&world->clock, CLOCK_SECOND_NS);
-	/* A pool that hosts exhaust, or one that they do not. */
-	options.pool_bytes = world_is_lucky(world, 2) ? 2 * POOL_BUFFER_MAX : 0;
+	options.pool_bytes = 2 * POOL_BUFFER_MAX;
 	if (loop_new(&options, &world->loop) < 0)
 		world_fail(world, "no loop");
+	/* A pool that hosts exhaust, or one that they do not. */
+	if (world_is_lucky(world, 2))
+		take_buffers(world);
 	make_stores(world);
 	make_target(world);
 	world->operations_left = OPERATIONS;
@@ -274,6 +295,7 @@ void world_run(uint64_t seed, bool is_telling)
 	run_while(world, has_connections);
 	for (unsigned i = 0; i < WORLD_NAMESPACES; i++)
 		check_medium(world, i);
+	give_buffers(world);
 	if (pool_held_bytes(loop_pool(world->loop)) != 0)
 		world_fail(world, "%zu bytes of buffers are still held",
 			pool_held_bytes(loop_pool(world->loop)));

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "base/clock.h"
+#include "loop/pool.h"
 #include "serve/connection.h"
 #include "target/target.h"
 #include "test/association/model.h"
@@ -20,6 +21,7 @@
 #define WORLD_NAMESPACES 2 /* 1: RAM, which lends; 2: one that fails and delays */
 #define WORLD_HOSTS_MAX  3
 #define WORLD_ERAS_MAX   4096
+#define WORLD_BUFFERS    4 /* kept from the connections */
 
 struct faulty_store;
 struct host;
@@ -35,6 +37,8 @@ struct world {
 	struct simulated_clock clock;
 	struct random random;
 	struct loop *loop;
+	struct pool_share shares[WORLD_BUFFERS]; /* of buffers kept from the connections */
+	struct pool_request buffers[WORLD_BUFFERS];
 	struct target *target;
 	struct connection_setting setting;
 	struct store *stores[WORLD_NAMESPACES]; /* as the target has them */
