@@ -147,14 +147,28 @@ static int make_room(struct copy *copy)
 	return error;
 }
 
-/* From here on signals end the copy in order. */
-static int block_signals(struct copy *copy)
+static sigset_t ending_signals(void)
 {
 	sigset_t signals;
 
 	(void)sigemptyset(&signals);
 	(void)sigaddset(&signals, SIGINT);
 	(void)sigaddset(&signals, SIGTERM);
+	return signals;
+}
+
+static void unblock_signals(void)
+{
+	sigset_t signals = ending_signals();
+
+	(void)pthread_sigmask(SIG_UNBLOCK, &signals, NULL);
+}
+
+/* From here on signals end the copy in order. */
+static int block_signals(struct copy *copy)
+{
+	sigset_t signals = ending_signals();
+
 	if (pthread_sigmask(SIG_BLOCK, &signals, NULL) != 0)
 		return -errno;
 	copy->signal_fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
@@ -191,11 +205,12 @@ static void say_interrupted(const struct copy *copy, const struct transfer_outco
 	const char *done)
 {
 	char size[TEXT_SIZE_MAX], whole[TEXT_SIZE_MAX];
+	bool has_problem = outcome->problem[0] != '\0';
 
 	text_from_size(outcome->done_bytes, size);
 	text_from_size(copy->source.size_bytes, whole);
-	complain(VERB, "interrupted: the first %s (%" PRIu64 " bytes) of %s are %s", size,
-		outcome->done_bytes, whole, done);
+	complain(VERB, "interrupted: the first %s (%" PRIu64 " bytes) of %s are %s%s%s", size,
+		outcome->done_bytes, whole, done, has_problem ? "; then: " : "", outcome->problem);
 }
 
 static void say_copied(const struct copy *copy, uint64_t elapsed_ns)
@@ -231,7 +246,8 @@ static int copy_all(struct copy *copy)
 	error = transfer_run(copy->transfer, TRANSFER_COPY, &outcome);
 	progress_clear(&copy->progress);
 	if (error == -EINTR) {
-		say_interrupted(copy, &outcome, "copied");
+		say_interrupted(copy, &outcome,
+			outcome.is_flushed ? "copied" : "copied, but not flushed");
 		return EXIT_STATUS_INTERRUPTED;
 	}
 	if (error < 0) {
@@ -271,8 +287,10 @@ static int verify_all(struct copy *copy)
 	return EXIT_STATUS_OK;
 }
 
+/* Closing may wait for a target that is gone: from here on a signal ends the program at once. */
 static void tear_down(struct copy *copy)
 {
+	unblock_signals();
 	disk_end_close(&copy->source);
 	disk_end_close(&copy->destination);
 	transfer_free(copy->transfer);

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -33,7 +34,7 @@ static int open_host(const char *url, const struct disk_end_options *options, bo
 	}
 	error = ferry_host_get_info(end->host, &info);
 	if (error < 0) {
-		complain(options->verb, "%s: %s", url, ferry_host_error(end->host));
+		complain(options->verb, "%s", ferry_host_error(end->host));
 		return error;
 	}
 	if (is_written && info.is_read_only) {
@@ -302,13 +303,16 @@ int disk_end_process(struct disk_end *end)
 	return end->host != NULL ? ferry_host_process(end->host, 0) : loop_turn(end->loop, 0);
 }
 
-const char *disk_end_error(const struct disk_end *end, int error)
+void disk_end_describe(const struct disk_end *end, int error, char ret_text[DISK_END_PROBLEM_MAX])
 {
 	const char *text = end->host != NULL ? ferry_host_error(end->host) : "";
 
+	/* That of a host names it already. */
 	if (text[0] != '\0')
-		return text;
-	return error == -ENODATA ? "has become shorter meanwhile" : strerror(-error);
+		(void)snprintf(ret_text, DISK_END_PROBLEM_MAX, "%s", text);
+	else
+		(void)snprintf(ret_text, DISK_END_PROBLEM_MAX, "%s: %s", end->name,
+			error == -ENODATA ? "has become shorter meanwhile" : strerror(-error));
 }
 
 void disk_end_close(struct disk_end *end)

@@ -95,8 +95,11 @@ int disk_end_prepare(struct disk_end *end);
 /** Do what there is to do without waiting. @return 0, or -errno when the end is of no use any more. */
 int disk_end_process(struct disk_end *end) __attribute__((warn_unused_result));
 
-/** @return a sentence for @error, valid until the next call. */
-const char *disk_end_error(const struct disk_end *end, int error);
+#define DISK_END_PROBLEM_MAX 1024 /* of a sentence, with NUL */
+
+/** Write a sentence that begins with the end's name and says what @error, its latest, was. A lent disk
+ *  that is lost knows why only when the disk_end_process() that ended its requests has returned. */
+void disk_end_describe(const struct disk_end *end, int error, char ret_text[DISK_END_PROBLEM_MAX]);
 
 /** Close; requests that are out end before this returns. DISK_END_CLOSED is legal, and what is left. */
 void disk_end_close(struct disk_end *end);

@@ -126,7 +126,7 @@ int disk_info(int argc, char **argv)
 	if (error == 0)
 		print_info(url, &info);
 	else
-		complain(VERB, "%s: %s", url, ferry_host_error(host));
+		complain(VERB, "%s", ferry_host_error(host));
 	ferry_host_close(host);
 	return error < 0 ? EXIT_STATUS_FAILED : EXIT_STATUS_OK;
 }

@@ -7,14 +7,12 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "cmd/disk_end.h"
 #include "cmd/message.h"
 #include "cmd/progress.h"
 
@@ -40,8 +38,9 @@ struct transfer {
 	uint64_t settled_bytes;
 	unsigned busy_count;
 	bool is_interrupted;
-	bool is_flushed;
 	int error; /* the first */
+	const struct disk_end *failed_end;
+	uint64_t failed_offset; /* where the copy has its first gap; UINT64_MAX: none */
 	struct transfer_outcome outcome;
 };
 
@@ -55,8 +54,7 @@ static void fail(struct transfer *transfer, const struct disk_end *end, int erro
 	if (transfer->error != 0)
 		return;
 	transfer->error = error;
-	(void)snprintf(transfer->outcome.problem, sizeof(transfer->outcome.problem), "%s: %s",
-		end->name, disk_end_error(end, error));
+	transfer->failed_end = end;
 }
 
 static bool is_stopped(const struct transfer *transfer)
@@ -74,14 +72,22 @@ static void slot_end(struct slot *slot)
 		transfer->settled_bytes += slot->bytes;
 }
 
+static void slot_fail(struct slot *slot, const struct disk_end *end, int error)
+{
+	struct transfer *transfer = slot->transfer;
+
+	fail(transfer, end, error);
+	if (slot->offset < transfer->failed_offset)
+		transfer->failed_offset = slot->offset;
+	slot_end(slot);
+}
+
 static void slot_submit(struct slot *slot, struct disk_end *end)
 {
 	int error = disk_end_submit(end, &slot->request);
 
-	if (error == 0)
-		return;
-	fail(slot->transfer, end, error);
-	slot_end(slot);
+	if (error != 0)
+		slot_fail(slot, end, error);
 }
 
 /* Compare */
@@ -105,10 +111,11 @@ static void compare_read(struct disk_request *request, int error)
 {
 	struct slot *slot = container_of(request, struct slot, request);
 
-	if (error != 0)
-		fail(slot->transfer, request->end, error);
-	else
-		slot_compare(slot);
+	if (error != 0) {
+		slot_fail(slot, request->end, error);
+		return;
+	}
+	slot_compare(slot);
 	slot_end(slot);
 }
 
@@ -129,8 +136,7 @@ static void copy_written(struct disk_request *request, int error)
 	struct slot *slot = container_of(request, struct slot, request);
 
 	if (error != 0) {
-		fail(slot->transfer, request->end, error);
-		slot_end(slot);
+		slot_fail(slot, request->end, error);
 		return;
 	}
 	slot->position += request->bytes;
@@ -187,10 +193,10 @@ static void source_read(struct disk_request *request, int error)
 	struct slot *slot = container_of(request, struct slot, request);
 	struct transfer *transfer = slot->transfer;
 
-	if (error != 0)
-		fail(transfer, request->end, error);
-	if (transfer->error != 0) {
-		slot_end(slot);
+	if (error == 0 && transfer->error != 0)
+		error = -ECANCELED;
+	if (error != 0) {
+		slot_fail(slot, request->end, error);
 		return;
 	}
 	memset(slot->data + slot->bytes, 0, slot->padded_bytes - slot->bytes);
@@ -301,14 +307,24 @@ static int turn(struct transfer *transfer)
 	return 0;
 }
 
+/* Until nothing is out. */
+static void finish(struct transfer *transfer)
+{
+	while (transfer->busy_count > 0) {
+		if (turn(transfer) < 0)
+			return;
+	}
+}
+
 static void flushed(struct disk_request *request, int error)
 {
 	struct slot *slot = container_of(request, struct slot, request);
 
 	if (error != 0)
 		fail(slot->transfer, request->end, error);
-	slot->is_busy = false;
-	slot->transfer->is_flushed = true;
+	else
+		slot->transfer->outcome.is_flushed = true;
+	slot->transfer->busy_count--;
 }
 
 /* All slots are idle; one of them carries it. */
@@ -321,18 +337,20 @@ static void flush(struct transfer *transfer)
 	slot->request.done = flushed;
 	slot->request.opcode = DISK_FLUSH;
 	error = disk_end_submit(destination, &slot->request);
-	if (error != 0)
+	if (error != 0) {
 		fail(transfer, destination, error);
-	while (transfer->error == 0 && !transfer->is_flushed) {
-		if (turn(transfer) < 0)
-			return;
+		return;
 	}
+	transfer->busy_count++;
+	finish(transfer);
 }
 
 static uint64_t front(const struct transfer *transfer)
 {
 	uint64_t offset = transfer->next_offset;
 
+	if (transfer->failed_offset < offset)
+		offset = transfer->failed_offset;
 	for (unsigned i = 0; i < transfer->setting.request_count; i++) {
 		const struct slot *slot = &transfer->slots[i];
 
@@ -348,7 +366,7 @@ int transfer_run(struct transfer *transfer, enum transfer_kind kind,
 	transfer->kind = kind;
 	transfer->next_offset = 0;
 	transfer->settled_bytes = 0;
-	transfer->is_flushed = false;
+	transfer->failed_offset = UINT64_MAX;
 	transfer->outcome = (struct transfer_outcome){0};
 	take_signals(transfer);
 	do {
@@ -357,10 +375,10 @@ int transfer_run(struct transfer *transfer, enum transfer_kind kind,
 	if (kind == TRANSFER_COPY && transfer->error == 0)
 		flush(transfer);
 	transfer->outcome.done_bytes = front(transfer);
-	*ret_outcome = transfer->outcome;
 	if (transfer->error != 0)
-		return transfer->error;
-	return transfer->is_interrupted ? -EINTR : 0;
+		disk_end_describe(transfer->failed_end, transfer->error, transfer->outcome.problem);
+	*ret_outcome = transfer->outcome;
+	return transfer->is_interrupted ? -EINTR : transfer->error;
 }
 
 int transfer_new(const struct transfer_setting *setting, struct transfer **ret_transfer)

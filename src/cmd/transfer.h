@@ -15,7 +15,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct disk_end;
+#include "cmd/disk_end.h"
+
 struct progress;
 struct transfer;
 
@@ -24,7 +25,6 @@ struct transfer;
 #define TRANSFER_REQUEST_BYTES_MIN 4096u
 #define TRANSFER_REQUEST_BYTES_MAX (4u << 20)
 #define TRANSFER_REQUEST_DEFAULT   (256u << 10)
-#define TRANSFER_PROBLEM_MAX       1024 /* of a sentence, with NUL */
 
 enum transfer_kind {
 	TRANSFER_COPY,    /* and flush the destination */
@@ -41,10 +41,11 @@ struct transfer_setting {
 };
 
 struct transfer_outcome {
-	uint64_t done_bytes; /* everything before it is done; unless the run failed */
+	uint64_t done_bytes; /* everything before it is done */
+	bool is_flushed;     /* of a copy */
 	bool has_difference; /* of a comparison */
 	uint64_t difference; /* the offset of the first */
-	char problem[TRANSFER_PROBLEM_MAX];
+	char problem[DISK_END_PROBLEM_MAX];
 };
 
 /** @param setting is copied; what it points to outlives the transfer.
@@ -53,7 +54,8 @@ int transfer_new(const struct transfer_setting *setting, struct transfer **ret_t
 	__attribute__((warn_unused_result));
 
 /** Do it from the start to the end.
- *  @return 0 (a difference included), -EINTR: a signal came, or -errno with outcome->problem a sentence. */
+ *  @return 0 (a difference included), -EINTR: a signal came, whatever else went wrong then, or -errno
+ *  with outcome->problem a sentence. */
 int transfer_run(struct transfer *transfer, enum transfer_kind kind,
 	struct transfer_outcome *ret_outcome) __attribute__((warn_unused_result));
 
