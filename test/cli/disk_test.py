@@ -224,6 +224,32 @@ class CopyTest(harness.TestCase):
                 with wire.Host(daemon.url) as host:
                     host.read(0, 1)
 
+    def test_copy_gives_up_when_the_daemon_falls_silent(self):
+        with Daemon('null:1P') as daemon:
+            process = self.start(self.source_of_data(), daemon.url)
+            self.wait_for_work(daemon)
+            daemon.process.send_signal(signal.SIGSTOP)
+            _, errors = process.communicate(timeout=harness.TIMEOUT_S)
+        self.assertEqual(process.returncode, 1)
+        self.assertRegex(errors, r'^ferry disk copy: nvme-tcp://\S* \S[^\n]*\n$')
+        self.assertEqual(errors.count('nvme-tcp://'), 1)
+
+    def test_copy_ends_at_once_when_it_is_interrupted_twice(self):
+        with Daemon('null:1P') as daemon:
+            process = self.start(self.source_of_data(), daemon.url)
+            self.wait_for_work(daemon)
+            daemon.process.send_signal(signal.SIGSTOP)
+            process.send_signal(signal.SIGINT)
+            harness.until(lambda: not self.has_pending(process.pid), 'the first signal is taken')
+            process.send_signal(signal.SIGINT)
+            process.communicate(timeout=3)
+        self.assertEqual(process.returncode, 130)
+
+    def has_pending(self, pid):
+        with open('/proc/%d/status' % pid, encoding='ascii') as file:
+            pending = re.search(r'ShdPnd:\s+(\w+)', file.read()).group(1)
+        return int(pending, 16) != 0
+
     def test_copy_keeps_what_it_has_when_it_is_interrupted(self):
         with Daemon('null:4T') as daemon:
             process = self.start(daemon.url, self.back)
