@@ -6,7 +6,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-static void print_line(const char *verb, const char *format, va_list arguments)
+__attribute__((format(printf, 2, 0))) __attribute__((format(printf, 2, 0))) static void print_line(
+	const char *verb, const char *format, va_list arguments)
 {
 	(void)fprintf(stderr, verb != NULL ? "ferry %s: " : "ferry: ", verb);
 	(void)vfprintf(stderr, format, arguments);
