@@ -191,8 +191,8 @@ static void converse(struct controller_peer *peer)
 	pdu_maker_add_ic_request(&peer->maker, 2);
 	connect.cdw10 = le32_of(8);
 	controller_peer_add_command(peer, &connect, true);
-	for (uint16_t i = 0; i < ARRAY_LENGTH(rows); i++) {
-		command = controller_peer_command(rows[i].opcode, i, rows[i].bytes);
+	for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+		command = controller_peer_command(rows[i].opcode, (uint16_t)i, rows[i].bytes);
 		controller_peer_add_command(peer, &command, rows[i].is_in_capsule);
 	}
 	/* Sent before its R2T is here: which slot a command gets is known. */
