@@ -206,15 +206,28 @@ static void source_read(struct disk_request *request, int error)
 		slot_read_other(slot);
 }
 
+/* @return where the next data are at either end. */
+static uint64_t next_data(const struct transfer *transfer)
+{
+	const struct transfer_setting *setting = &transfer->setting;
+	uint64_t data = disk_end_next_data(setting->source, transfer->next_offset);
+	uint64_t other;
+
+	if (transfer->kind == TRANSFER_COPY)
+		return data;
+	other = disk_end_next_data(setting->destination, transfer->next_offset);
+	return other < data ? other : data;
+}
+
 /* What is a hole at both ends needs no work. */
 static void skip_hole(struct transfer *transfer)
 {
 	const struct transfer_setting *setting = &transfer->setting;
 	uint64_t data;
 
-	if (transfer->kind != TRANSFER_COPY || !setting->destination->is_fresh)
+	if (!setting->destination->is_fresh || transfer->next_offset == setting->bytes)
 		return;
-	data = disk_end_next_data(setting->source, transfer->next_offset);
+	data = next_data(transfer);
 	if (data < setting->bytes)
 		data -= data % PAGE_BYTES;
 	else

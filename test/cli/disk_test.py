@@ -145,6 +145,12 @@ class CopyTest(harness.TestCase):
                     self.assertEqual(self.contents(self.back), self.contents(source))
                     self.assertLess(os.stat(self.back).st_blocks * 512, 4 * MIB)
 
+    def test_copy_takes_no_time_when_the_source_is_one_hole(self):
+        source = self.endless_file()
+        self.copy('--verify', source, self.back)
+        self.assertEqual(os.path.getsize(self.back), os.path.getsize(source))
+        self.assertEqual(os.stat(self.back).st_blocks, 0)
+
     def test_copy_makes_an_empty_file_when_the_source_is_empty(self):
         self.copy('--verify', self.image(size=0), self.back)
         self.assertEqual(self.contents(self.back), b'')
@@ -184,15 +190,15 @@ class CopyTest(harness.TestCase):
 
     def test_copy_fails_when_the_daemon_ends_meanwhile(self):
         with Daemon('null:1P') as daemon:
-            process = self.start(self.source_of_data(), daemon.url)
+            process = self.start(self.endless_file(), daemon.url)
             self.wait_for_work(daemon)
             daemon.process.kill()
             _, errors = process.communicate(timeout=harness.TIMEOUT_S)
         self.assertEqual(process.returncode, 1)
         self.assertRegex(errors, r'^ferry disk copy: \S[^\n]*\n$')
 
-    def source_of_data(self):
-        """So long that no copy of it ends by itself."""
+    def endless_file(self):
+        """So long that no copy of it to a disk ends by itself."""
         path = os.path.join(self.path, 'long')
         with open(path, 'wb') as file:
             file.truncate(1 << 42)
@@ -213,7 +219,7 @@ class CopyTest(harness.TestCase):
     def test_copy_says_how_far_it_got_when_it_is_interrupted(self):
         for number in (signal.SIGINT, signal.SIGTERM):
             with self.subTest(number), Daemon('null:1P') as daemon:
-                process = self.start('--requests=4', self.source_of_data(), daemon.url)
+                process = self.start('--requests=4', self.endless_file(), daemon.url)
                 self.wait_for_work(daemon)
                 process.send_signal(number)
                 _, errors = process.communicate(timeout=harness.TIMEOUT_S)
@@ -226,7 +232,7 @@ class CopyTest(harness.TestCase):
 
     def test_copy_gives_up_when_the_daemon_falls_silent(self):
         with Daemon('null:1P') as daemon:
-            process = self.start(self.source_of_data(), daemon.url)
+            process = self.start(self.endless_file(), daemon.url)
             self.wait_for_work(daemon)
             daemon.process.send_signal(signal.SIGSTOP)
             _, errors = process.communicate(timeout=harness.TIMEOUT_S)
@@ -236,7 +242,7 @@ class CopyTest(harness.TestCase):
 
     def test_copy_ends_at_once_when_it_is_interrupted_twice(self):
         with Daemon('null:1P') as daemon:
-            process = self.start(self.source_of_data(), daemon.url)
+            process = self.start(self.endless_file(), daemon.url)
             self.wait_for_work(daemon)
             daemon.process.send_signal(signal.SIGSTOP)
             process.send_signal(signal.SIGINT)
@@ -310,7 +316,7 @@ class CopyTest(harness.TestCase):
         with Daemon('null:1P') as daemon:
             for columns in (40, 100):
                 with self.subTest(columns):
-                    shown = self.on_terminal(columns, self.source_of_data(), daemon.url)
+                    shown = self.on_terminal(columns, self.endless_file(), daemon.url)
                     lines = re.findall(r'\r([^\r\x1b]+)\x1b\[K', shown)
                     self.assertRegex(lines[0], r'^copying +\d+%  \S+ \S+ of 4 TiB')
                     self.assertLess(max(map(len, lines)), columns)
