@@ -90,6 +90,18 @@ class DocumentedTest(unittest.TestCase):
             with self.subTest(name):
                 self.assertEqual(rows[name], re.search(pattern, read('src', path)).group(1))
 
+    def test_manual_tells_of_every_line_when_info_says_it(self):
+        told = [name for cell in table(read('doc', 'ferry-disk.1.scd'), 'WHAT INFO SAYS')
+                for name in cell.split(', ')]
+        with subprocess.Popen([ferry, 'serve', '--listen=127.0.0.1:0', '--log-level=error',
+                               'ram:1M'], stdout=subprocess.PIPE, text=True) as daemon:
+            url = next(line.split()[1] for line in daemon.stdout if line.startswith('ready '))
+            output = subprocess.run([ferry, 'disk', 'info', url], stdout=subprocess.PIPE, text=True,
+                                    check=True).stdout
+            daemon.terminate()
+        self.assertEqual([re.split('  +', line)[0] for line in output.splitlines()],
+                         told)
+
     def complete(self, *words):
         """What bash proposes for the last word."""
         script = ('source "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); '

@@ -1,6 +1,8 @@
 /*
  * ferry disk info: connects, and says what the target tells of the disk.
  */
+#include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
 
 #include "base/cleanup.h"
@@ -38,61 +40,66 @@ static enum option_outcome parse(int argc, char **argv, const char **ret_host_nq
 	return option_parse(&table, argc, argv, ret_arguments);
 }
 
-static void print_line(const char *name, const char *text)
+__attribute__((format(printf, 2, 3))) static void say(const char *name, const char *format, ...)
 {
-	printf("%-18s%s\n", name, text[0] != '\0' ? text : "-");
+	va_list arguments;
+
+	printf("%-18s", name);
+	va_start(arguments, format);
+	(void)vprintf(format, arguments);
+	va_end(arguments);
+	putchar('\n');
 }
 
-static void print_size(const char *name, uint64_t bytes)
+static void say_size(const char *name, uint64_t bytes)
 {
 	char size[TEXT_SIZE_MAX];
 
 	text_from_size(bytes, size);
-	printf("%-18s%s\n", name, size);
+	say(name, "%s", size);
 }
 
-static void print_capacity(const struct ferry_host_info *info)
+static void say_identity(const struct ferry_host_info *info)
+{
+	static const uint8_t none[UUID_BYTES];
+	char uuid[UUID_TEXT_BYTES] = "none";
+
+	if (memcmp(info->uuid, none, sizeof(none)) != 0)
+		uuid_to_text(info->uuid, uuid);
+	say("address", "%s", info->address);
+	say("subsystem", "%s", info->nqn);
+	say("namespace", "%u", info->nsid);
+	say("uuid", "%s", uuid);
+	say("model", "%s", info->model);
+	say("serial", "%s", info->serial);
+	say("firmware", "%s", info->firmware);
+	say("NVMe version", "%u.%u.%u", info->version >> 16, info->version >> 8 & 0xff,
+		info->version & 0xff);
+}
+
+static void say_capacity(const struct ferry_host_info *info)
 {
 	uint64_t bytes = info->block_count * info->block_bytes;
 	char size[TEXT_SIZE_MAX];
 
 	text_from_size(bytes, size);
-	printf("%-18s%s (%llu bytes, %llu blocks)\n", "size", size, (unsigned long long)bytes,
-		(unsigned long long)info->block_count);
-	printf("%-18s%u bytes\n", "block size", info->block_bytes);
-}
-
-static void print_identity(const struct ferry_host_info *info)
-{
-	static const uint8_t none[UUID_BYTES];
-	char uuid[UUID_TEXT_BYTES] = "";
-
-	if (memcmp(info->uuid, none, sizeof(none)) != 0)
-		uuid_to_text(info->uuid, uuid);
-	print_line("address", info->address);
-	print_line("subsystem", info->nqn);
-	printf("%-18s%u\n", "namespace", info->nsid);
-	print_line("uuid", uuid);
-	print_line("model", info->model);
-	print_line("serial", info->serial);
-	print_line("firmware", info->firmware);
-	printf("%-18s%u.%u.%u\n", "NVMe version", info->version >> 16, info->version >> 8 & 0xff,
-		info->version & 0xff);
-}
-
-static void print_info(const char *url, const struct ferry_host_info *info)
-{
-	print_line("url", url);
-	print_identity(info);
-	print_capacity(info);
-	print_line("access", info->is_read_only ? "read-only" : "read and write");
-	print_line("write cache",
+	say("size", "%s (%" PRIu64 " bytes, %" PRIu64 " blocks)", size, bytes, info->block_count);
+	say("block size", "%u bytes", info->block_bytes);
+	say("access", "%s", info->is_read_only ? "read-only" : "read and write");
+	say("write cache", "%s",
 		info->has_write_cache ? "yes: a write is stable after a flush" : "no");
-	printf("%-18s%u\n", "controller", info->cntlid);
-	print_size("largest command", info->transfer_bytes);
-	print_size("in capsule", info->capsule_bytes);
-	printf("%-18s%u of %u entries\n", "I/O queues", info->io_queues, info->queue_entries);
-	print_line("connected as", info->host_nqn);
+}
+
+static void say_all(const char *url, const struct ferry_host_info *info)
+{
+	say("url", "%s", url);
+	say_identity(info);
+	say_capacity(info);
+	say("controller", "%u", info->cntlid);
+	say_size("largest command", info->transfer_bytes);
+	say_size("in capsule", info->capsule_bytes);
+	say("I/O queues", "%u of %u entries", info->io_queues, info->queue_entries);
+	say("connected as", "%s", info->host_nqn);
 }
 
 int disk_info(int argc, char **argv)
@@ -124,7 +131,7 @@ int disk_info(int argc, char **argv)
 	}
 	error = ferry_host_get_info(host, &info);
 	if (error == 0)
-		print_info(url, &info);
+		say_all(url, &info);
 	else
 		complain(VERB, "%s", ferry_host_error(host));
 	ferry_host_close(host);
