@@ -38,7 +38,7 @@ int host_identity_of_nqn(const char *nqn, struct host_identity *ret_identity)
 {
 	static const uint8_t zero[UUID_BYTES];
 	size_t prefix = strlen(NVME_NQN_UUID_PREFIX);
-	struct host_identity identity;
+	struct host_identity identity = {0};
 
 	if (!nvme_nqn_is_acceptable(nqn) || !text_copy(identity.nqn, sizeof(identity.nqn), nqn))
 		return -EINVAL;

@@ -44,10 +44,17 @@ static bool read_group(char *ret_path, size_t path_bytes)
 static unsigned read_quota(const char *path)
 {
 	CLEANUP(cleanup_file) FILE *file = fopen(path, "re");
+	char line[64], *end;
 	unsigned long long quota_us, period_us;
 
+	if (file == NULL || fgets(line, sizeof(line), file) == NULL)
+		return UINT_MAX;
 	/* "max 100000" without a quota */
-	if (file == NULL || fscanf(file, "%llu %llu", &quota_us, &period_us) != 2 || period_us == 0)
+	quota_us = strtoull(line, &end, 10);
+	if (end == line)
+		return UINT_MAX;
+	period_us = strtoull(end, NULL, 10);
+	if (period_us == 0)
 		return UINT_MAX;
 	return quota_us / period_us >= UINT_MAX ? UINT_MAX : (unsigned)(quota_us / period_us);
 }

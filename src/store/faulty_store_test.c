@@ -60,7 +60,7 @@ static void submit_write(struct fixture *fixture, struct store_probe *probe)
 /* @return the first byte of the wrapped store. */
 static uint8_t first_byte(struct fixture *fixture)
 {
-	uint8_t block[512];
+	uint8_t block[512] = {0};
 	const struct store_request request = {.opcode = STORE_READ, .bytes = 512, .data = block};
 
 	assert_int_equal(store_probe_run(faulty_store_store(fixture->faulty), fixture->loop,

@@ -69,9 +69,10 @@ static void test_feature_is_kept_when_it_is_set(void **state)
 		assert_int_equal(result, rows[i].result);
 		assert_int_equal(get_feature(admin, rows[i].fid, NVME_FEATURE_CURRENT, &result), 0);
 		assert_int_equal(result, rows[i].kept);
-		for (uint8_t select = NVME_FEATURE_DEFAULT; select <= NVME_FEATURE_SAVED;
+		for (unsigned select = NVME_FEATURE_DEFAULT; select <= NVME_FEATURE_SAVED;
 			select++) {
-			assert_int_equal(get_feature(admin, rows[i].fid, select, &result), 0);
+			assert_int_equal(get_feature(admin, rows[i].fid, (uint8_t)select, &result),
+				0);
 			assert_int_equal(result, rows[i].by_default);
 		}
 		assert_int_equal(get_feature(admin, rows[i].fid, NVME_FEATURE_CAPABILITIES,
