@@ -15,7 +15,8 @@ import harness
 import wire
 from harness import BLOCK, MIB, Daemon
 
-NQN = 'nqn.2026-01.org.example:disk1'
+# A name is served once on a machine; another run of this test may be under way.
+NQN = 'nqn.2026-01.org.example:test-%d' % os.getpid()
 UUID = '12345678-9abc-def0-1234-56789abcdef0'
 
 

@@ -11,7 +11,8 @@ import stall
 import wire
 from harness import BLOCK, MIB, Daemon
 
-NQN = 'nqn.2026-01.org.example:disk1'
+# A name is served once on a machine; another run of this test may be under way.
+NQN = 'nqn.2026-01.org.example:test-%d' % os.getpid()
 
 
 def has_ipv6():
@@ -107,6 +108,12 @@ class ReadyTest(harness.TestCase):
             self.assertEqual(wire.parse_url(daemon.url)[1], first)
 
     def test_serve_listens_on_the_standard_port_when_none_is_given(self):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(('127.0.0.7', 4420))
+            except OSError:
+                self.skipTest('the standard port is in use')
         with Daemon('ram:1M', listen=('127.0.0.7',)) as daemon:
             self.assertEqual(wire.parse_url(daemon.url)[0], ('127.0.0.7', 4420))
 
