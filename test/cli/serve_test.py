@@ -169,5 +169,29 @@ class EndTest(harness.TestCase):
         self.assertRegex(self.contents(trace).decode(), r'fdatasync\(.*= 0|fdatasync resumed.*= 0')
 
 
+
+class NotifyTest(harness.TestCase):
+
+    def tell(self, address):
+        """The manager's side: returns what a daemon says from its start to its end."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+            manager.settimeout(harness.TIMEOUT_S)
+            manager.bind(address.replace('@', '\0'))
+            environment = dict(os.environ, NOTIFY_SOCKET=address)
+            with Daemon('ram:1M', env=environment) as daemon:
+                first = manager.recv(100)
+                self.assertEqual(daemon.stop(), 0)
+                return [first, manager.recv(100)]
+
+    def test_serve_tells_the_service_manager_when_it_is_ready_and_stopping(self):
+        for address in (os.path.join(self.path, 'notify'), '@ferry-test-%d' % os.getpid()):
+            self.assertEqual(self.tell(address), [b'READY=1', b'STOPPING=1'])
+
+    def test_serve_serves_when_no_service_manager_listens(self):
+        for address in (os.path.join(self.path, 'none'), '@none-%d' % os.getpid(), 'x', ''):
+            with Daemon('ram:1M', env=dict(os.environ, NOTIFY_SOCKET=address)) as daemon:
+                self.assertEqual(daemon.stop(), 0)
+
+
 if __name__ == '__main__':
     harness.main()
