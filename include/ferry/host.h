@@ -171,7 +171,8 @@ int ferry_host_get_info(const struct ferry_host *host, struct ferry_host_info *r
 	__attribute__((warn_unused_result));
 
 /** @return a sentence for the last error of this host, "" if there was none; valid until the next
- *  call. A command that failed is told by its NVMe status. */
+ *  call. A command that failed is told by its NVMe status. Of a lost connection it tells once
+ *  ferry_host_process() has returned, after the requests' own callbacks. */
 const char *ferry_host_error(const struct ferry_host *host);
 
 #ifdef __cplusplus
