@@ -249,8 +249,9 @@ class CopyTest(harness.TestCase):
             process.send_signal(signal.SIGINT)
             harness.until(lambda: not self.has_pending(process.pid), 'the first signal is taken')
             process.send_signal(signal.SIGINT)
-            process.communicate(timeout=3)
-        self.assertEqual(process.returncode, 130)
+            process.communicate(timeout=harness.TIMEOUT_S)
+        # A copy that was past its end by then is killed by the signal: 130 to a shell all the same.
+        self.assertIn(process.returncode, (130, -signal.SIGINT))
 
     def has_pending(self, pid):
         with open('/proc/%d/status' % pid, encoding='ascii') as file:
