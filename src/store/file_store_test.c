@@ -46,7 +46,7 @@ static struct store *open_store(const char *path, const char *options)
 	return store;
 }
 
-static int setup(void **state, enum loop_files files)
+static int setup_in(const char *parent, void **state, enum loop_files files)
 {
 	struct fixture *fixture = calloc(1, sizeof(*fixture));
 	int fd;
@@ -55,7 +55,8 @@ static int setup(void **state, enum loop_files files)
 		return -1;
 	*state = fixture;
 	memset(fixture->block, 'x', sizeof(fixture->block));
-	(void)snprintf(fixture->folder, sizeof(fixture->folder), "/tmp/ferry-store-test.XXXXXX");
+	(void)snprintf(fixture->folder, sizeof(fixture->folder), "%s/ferry-store-test.XXXXXX",
+		parent);
 	if (mkdtemp(fixture->folder) == NULL)
 		return -1;
 	(void)snprintf(fixture->path, sizeof(fixture->path), "%s/disk.img", fixture->folder);
@@ -68,12 +69,18 @@ static int setup(void **state, enum loop_files files)
 
 static int setup_auto(void **state)
 {
-	return setup(state, LOOP_FILES_AUTO);
+	return setup_in("/tmp", state, LOOP_FILES_AUTO);
 }
 
 static int setup_threads(void **state)
 {
-	return setup(state, LOOP_FILES_THREADS);
+	return setup_in("/tmp", state, LOOP_FILES_THREADS);
+}
+
+/* A tmpfs makes holes, but has no FALLOC_FL_ZERO_RANGE: zeros are written. */
+static int setup_tmpfs(void **state)
+{
+	return setup_in("/dev/shm", state, LOOP_FILES_AUTO);
 }
 
 static int teardown(void **state)
@@ -129,6 +136,80 @@ static void test_file_store_reads_back_what_was_written_when_durable_or_not(void
 	assert_int_equal(file_bytes(fixture), SIZE_BYTES);
 }
 
+/* Zero or discard, on a file of letters. */
+struct erasure {
+	enum store_opcode opcode;
+	bool is_durable, may_unmap;
+	uint32_t offset, bytes;
+	bool is_hole; /* after it */
+};
+
+static void fill_with_letters(const struct fixture *fixture)
+{
+	uint8_t *letters = malloc(SIZE_BYTES);
+	int fd = open(fixture->path, O_WRONLY | O_CLOEXEC);
+
+	assert_non_null(letters);
+	memset(letters, 'x', SIZE_BYTES);
+	assert_int_equal(pwrite(fd, letters, SIZE_BYTES, 0), SIZE_BYTES);
+	assert_int_equal(fsync(fd), 0);
+	(void)close(fd);
+	free(letters);
+}
+
+static void check_erased(const struct fixture *fixture, const struct erasure *erasure)
+{
+	uint8_t *blocks = malloc(SIZE_BYTES);
+	uint32_t wrong_count = 0;
+	struct stat status;
+	int fd = open(fixture->path, O_RDONLY | O_CLOEXEC);
+
+	assert_non_null(blocks);
+	assert_int_equal(pread(fd, blocks, SIZE_BYTES, 0), SIZE_BYTES);
+	for (uint32_t i = 0; i < SIZE_BYTES; i++)
+		wrong_count += blocks[i] != (i - erasure->offset < erasure->bytes ? 0 : 'x');
+	assert_int_equal(wrong_count, 0);
+	assert_int_equal(fstat(fd, &status), 0);
+	assert_int_equal(status.st_size, SIZE_BYTES);
+	if (erasure->is_hole)
+		assert_true(status.st_blocks * 512 <= (off_t)(SIZE_BYTES - erasure->bytes + 65536));
+	else
+		assert_true(status.st_blocks * 512 >= SIZE_BYTES);
+	(void)close(fd);
+	free(blocks);
+}
+
+static void test_file_store_erases_the_range_alone_when_zeroed_or_discarded(void **state)
+{
+	static const struct erasure rows[] = {
+		{STORE_ZERO, false, false, 3 * 512, 5 * 512, false},
+		{STORE_ZERO, true, false, 0, SIZE_BYTES, false},
+		{STORE_ZERO, false, true, 65536, 512 << 10, true},
+		{STORE_ZERO, true, true, 512, SIZE_BYTES - 512, true},
+		{STORE_DISCARD, false, false, 0, SIZE_BYTES, true},
+		{STORE_DISCARD, false, false, 7 * 512, 512, false},
+	};
+	struct fixture *fixture = *state;
+
+	if (!fixture->store->can_discard) {
+		print_message("the file system of /tmp makes no holes\n");
+		skip();
+	}
+	for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+		fill_with_letters(fixture);
+		assert_int_equal(store_probe_run(fixture->store, fixture->loop,
+					 (struct store_request){
+						 .opcode = rows[i].opcode,
+						 .is_durable = rows[i].is_durable,
+						 .may_unmap = rows[i].may_unmap,
+						 .offset = rows[i].offset,
+						 .bytes = rows[i].bytes,
+					 }),
+			0);
+		check_erased(fixture, &rows[i]);
+	}
+}
+
 static void test_file_store_completes_all_when_many_are_in_flight(void **state)
 {
 	struct fixture *fixture = *state;
@@ -161,6 +242,9 @@ static void test_file_store_refuses_writes_and_flushes_nothing_when_read_only(vo
 	fixture->store = open_store(fixture->path, ",ro");
 	assert_int_equal(run(fixture, STORE_WRITE, false, 0), EROFS);
 	assert_int_equal(run(fixture, STORE_WRITE, true, 0), EROFS);
+	assert_int_equal(run(fixture, STORE_ZERO, false, 0), EROFS);
+	assert_int_equal(run(fixture, STORE_DISCARD, false, 0), EROFS);
+	assert_false(fixture->store->can_discard);
 	assert_int_equal(run(fixture, STORE_FLUSH, false, 0), 0);
 	assert_int_equal(run(fixture, STORE_READ, false, 0), 0);
 	assert_int_equal(fixture->block[0], 0);
@@ -176,6 +260,8 @@ static void test_file_store_fails_and_does_not_grow_the_file_when_it_was_cut_off
 		assert_int_equal(run(fixture, STORE_WRITE, is_durable, BLOCK_BYTES), 0);
 		assert_int_equal(run(fixture, STORE_WRITE, is_durable, 2 * BLOCK_BYTES), ENODATA);
 		assert_int_equal(run(fixture, STORE_WRITE, is_durable, 9 * BLOCK_BYTES), ENODATA);
+		assert_int_equal(run(fixture, STORE_ZERO, is_durable, 2 * BLOCK_BYTES), ENODATA);
+		assert_int_equal(run(fixture, STORE_DISCARD, is_durable, 2 * BLOCK_BYTES), 0);
 	}
 	assert_int_equal(run(fixture, STORE_READ, false, BLOCK_BYTES), 0);
 	assert_int_equal(run(fixture, STORE_READ, false, 2 * BLOCK_BYTES), ENODATA);
@@ -196,6 +282,8 @@ static void test_file_store_latches_the_first_failure_when_told_of_it(void **sta
 	assert_int_equal(file_store_latch(fixture->store, 0), ENOSPC);
 	assert_int_equal(run(fixture, STORE_FLUSH, false, 0), ENOSPC);
 	assert_int_equal(run(fixture, STORE_WRITE, true, 0), ENOSPC);
+	assert_int_equal(run(fixture, STORE_ZERO, true, 0), ENOSPC);
+	assert_int_equal(run(fixture, STORE_ZERO, false, 0), 0);
 	assert_int_equal(run(fixture, STORE_WRITE, false, 0), 0);
 	assert_int_equal(run(fixture, STORE_READ, false, 0), 0);
 	store_free(fixture->store);
@@ -289,6 +377,8 @@ static void test_file_store_keeps_its_uuid_when_opened_again(void **state)
 
 #define FILE_STORE_TESTS(setup)                                                                    \
 	FILE_STORE_TEST(test_file_store_reads_back_what_was_written_when_durable_or_not, setup),   \
+		FILE_STORE_TEST(test_file_store_erases_the_range_alone_when_zeroed_or_discarded,   \
+			setup),                                                                    \
 		FILE_STORE_TEST(test_file_store_completes_all_when_many_are_in_flight, setup),     \
 		FILE_STORE_TEST(test_file_store_refuses_writes_and_flushes_nothing_when_read_only, \
 			setup),                                                                    \
@@ -309,6 +399,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		FILE_STORE_TESTS(setup_auto),
 		FILE_STORE_TESTS(setup_threads),
+		FILE_STORE_TEST(test_file_store_erases_the_range_alone_when_zeroed_or_discarded,
+			setup_tmpfs),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
