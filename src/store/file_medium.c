@@ -126,8 +126,16 @@ static int measure_device(const struct opening *opening, int fd)
 			wanted_bytes, medium->name, sector_bytes);
 	medium->block_bytes = wanted_bytes != 0 ? wanted_bytes : (uint32_t)sector_bytes;
 	(void)ioctl(fd, BLKPBSZGET, &physical_bytes);
+	medium->can_discard = !opening->options->is_read_only;
 	medium->preferred_bytes = preferred_bytes(physical_bytes, medium->block_bytes);
 	return 0;
+}
+
+/* Whether the file system makes holes, asked with one where the file has nothing. */
+static bool can_punch(int fd, const struct stat *status)
+{
+	return fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, status->st_size,
+		       BLOCK_BYTES_LARGE) == 0;
 }
 
 static int measure(const struct opening *opening, int fd, const struct stat *status)
@@ -142,6 +150,7 @@ static int measure(const struct opening *opening, int fd, const struct stat *sta
 	medium->block_bytes = wanted_bytes != 0 ? wanted_bytes : BLOCK_BYTES_SMALL;
 	medium->preferred_bytes =
 		preferred_bytes((uint64_t)status->st_blksize, medium->block_bytes);
+	medium->can_discard = !opening->options->is_read_only && can_punch(fd, status);
 	return 0;
 }
 

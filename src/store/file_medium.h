@@ -12,6 +12,7 @@ struct file_medium {
 	uint64_t size_bytes;
 	uint32_t block_bytes;
 	uint32_t preferred_bytes;
+	bool can_discard;          /* so far as is known before it is tried */
 	char name[STORE_NAME_MAX]; /* absolute and without links */
 };
 

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -23,6 +24,7 @@
 #include "store/identity.h"
 
 #define SYNC_FD_COUNT 8
+#define ZEROS_BYTES   (1u << 20) /* written at a time where the medium cannot zero */
 
 struct file_store {
 	struct store store;
@@ -30,6 +32,8 @@ struct file_store {
 	bool is_regular;
 	int sync_fds[SYNC_FD_COUNT]; /* -1: could not be opened */
 	_Atomic unsigned idle_syncs; /* a bit for each */
+	/* ZEROS_BYTES of them, never written to: the kernel's one page of zeros many times */
+	void *zeros;
 };
 
 int file_store_latch(struct store *store, int error)
@@ -75,9 +79,19 @@ static int check_end(const struct file_store *file, uint64_t end_bytes)
 	return end_bytes > status.stx_size ? ENODATA : 0;
 }
 
+/* Whether @request ends with its data on stable storage. */
 static bool is_sync(const struct store_request *request)
 {
 	return request->opcode == STORE_FLUSH ||
+		((request->opcode == STORE_WRITE || request->opcode == STORE_ZERO) &&
+			request->is_durable);
+}
+
+/* Whether the file operation under way is the one that brings it there, on a descriptor of its own:
+ * zeroing is synced by a second operation. */
+static bool is_syncing(const struct store_request *request)
+{
+	return request->file.opcode == FILE_SYNC ||
 		(request->opcode == STORE_WRITE && request->is_durable);
 }
 
@@ -86,11 +100,11 @@ static int check(const struct file_store *file, const struct store_request *requ
 {
 	const struct store *store = &file->store;
 
-	if (request->opcode == STORE_WRITE && store->is_read_only)
+	if (store->is_read_only && request->opcode != STORE_READ && request->opcode != STORE_FLUSH)
 		return EROFS;
 	if (is_sync(request) && atomic_load(&store->failed_flush) != 0)
 		return atomic_load(&store->failed_flush);
-	if (request->opcode == STORE_WRITE && file->is_regular)
+	if ((request->opcode == STORE_WRITE || request->opcode == STORE_ZERO) && file->is_regular)
 		return check_end(file, request->offset + request->bytes);
 	return 0;
 }
@@ -118,6 +132,46 @@ static void ask_whether_lost(struct file_store *file, struct store_request *requ
 	file_submit(operation->loop, operation);
 }
 
+/* Whether the medium cannot do what fallocate() was asked for. */
+static bool is_refusal(int error)
+{
+	return error == EOPNOTSUPP || error == ENOSYS || error == ENODEV;
+}
+
+/* What is to be zero is written, from the first block on; what is to be discarded stays. */
+static int fall_back(struct store_request *request)
+{
+	if (request->opcode == STORE_ZERO) {
+		request->file.opcode = FILE_WRITE;
+		request->file.bytes = 0;
+	}
+	return 0;
+}
+
+/* A step of zeroing has succeeded. @return whether another one follows. */
+static bool go_on_zeroing(struct file_store *file, struct store_request *request)
+{
+	struct file_operation *operation = &request->file;
+	uint64_t end = request->offset + request->bytes;
+
+	operation->offset += operation->bytes;
+	if (operation->opcode == FILE_WRITE && operation->offset < end) {
+		operation->buffer = file->zeros;
+		operation->bytes = ZEROS_BYTES;
+		if (operation->bytes > end - operation->offset)
+			operation->bytes = (size_t)(end - operation->offset);
+		operation->flags = 0;
+	} else if (request->is_durable && operation->opcode != FILE_SYNC) {
+		operation->opcode = FILE_SYNC;
+		operation->bytes = 0;
+		operation->fd = take_sync_fd(file);
+	} else {
+		return false;
+	}
+	file_submit(operation->loop, operation);
+	return true;
+}
+
 static void file_store_done(struct file_operation *operation)
 {
 	struct store_request *request = container_of(operation, struct store_request, file);
@@ -128,16 +182,28 @@ static void file_store_done(struct file_operation *operation)
 		ask_whether_lost(file, request, error);
 		return;
 	}
+	if (operation->opcode == FILE_ALLOCATE && is_refusal(error))
+		error = fall_back(request);
+	if (request->opcode == STORE_ZERO && error == 0 && go_on_zeroing(file, request))
+		return;
 	if (request->opcode == STORE_READ && error == 0 &&
 		(uint64_t)operation->result < request->bytes)
 		error = ENODATA;
-	if (is_sync(request)) {
+	if (is_syncing(request)) {
 		error = file_store_latch(&file->store, error);
 		give_sync_fd_back(file, operation->fd);
 		if (error == 0 && request->opcode == STORE_WRITE && operation->opcode == FILE_SYNC)
 			error = request->error;
 	}
 	store_request_end(request, error);
+}
+
+/* On a block device too, where a hole is zeros that may be discarded blocks. */
+static unsigned allocate_mode(const struct store_request *request)
+{
+	if (request->opcode == STORE_DISCARD || request->may_unmap)
+		return FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
+	return FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE;
 }
 
 static void file_store_submit(struct store *store, struct loop *loop, struct store_request *request)
@@ -152,7 +218,6 @@ static void file_store_submit(struct store *store, struct loop *loop, struct sto
 		return;
 	}
 	operation->done = file_store_done;
-	operation->fd = is_sync(request) ? take_sync_fd(file) : file->fd;
 	operation->buffer = request->data;
 	operation->bytes = request->bytes;
 	operation->offset = request->offset;
@@ -169,7 +234,15 @@ static void file_store_submit(struct store *store, struct loop *loop, struct sto
 		operation->opcode = FILE_SYNC;
 		operation->bytes = 0;
 		break;
+	case STORE_ZERO:
+	case STORE_DISCARD:
+		operation->opcode = FILE_ALLOCATE;
+		operation->bytes = 0;
+		operation->length_bytes = request->bytes;
+		operation->flags = allocate_mode(request);
+		break;
 	}
+	operation->fd = is_syncing(request) ? take_sync_fd(file) : file->fd;
 	file_submit(loop, operation);
 }
 
@@ -181,6 +254,7 @@ static void file_store_free(struct store *store)
 		if (file->sync_fds[i] >= 0)
 			(void)close(file->sync_fds[i]);
 	}
+	(void)munmap(file->zeros, ZEROS_BYTES);
 	(void)close(file->fd);
 	free(file);
 }
@@ -212,15 +286,22 @@ int file_store_open(const char *path, const struct store_options *options,
 	struct file_store *file;
 	struct store *store;
 	struct file_medium medium;
+	void *zeros;
 	int error = file_medium_open(path, options, problem, &medium);
 
 	if (error != 0)
 		return error;
 	file = calloc(1, sizeof(*file));
-	if (file == NULL) {
+	zeros = mmap(NULL, ZEROS_BYTES, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1,
+		0);
+	if (file == NULL || zeros == MAP_FAILED) {
+		free(file);
+		if (zeros != MAP_FAILED)
+			(void)munmap(zeros, ZEROS_BYTES);
 		(void)close(medium.fd);
 		return store_problem_say(problem, -ENOMEM, "%s: out of memory", path);
 	}
+	file->zeros = zeros;
 	file->fd = medium.fd;
 	file->is_regular = medium.is_regular;
 	store = &file->store;
@@ -230,6 +311,7 @@ int file_store_open(const char *path, const struct store_options *options,
 	store->block_bytes = medium.block_bytes;
 	store->preferred_bytes = medium.preferred_bytes;
 	store->is_read_only = options->is_read_only;
+	store->can_discard = medium.can_discard;
 	memcpy(store->name, medium.name, sizeof(store->name));
 	if (options->has_uuid)
 		memcpy(store->uuid, options->uuid, UUID_BYTES);

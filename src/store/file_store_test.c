@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/loop.h>
 #include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -9,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -29,6 +31,7 @@
 struct fixture {
 	char folder[PATH_BYTES / 2];
 	char path[PATH_BYTES]; /* of a file in it, SIZE_BYTES long */
+	int device;            /* a loop device over the file; 0: none */
 	struct loop *loop;
 	struct store *store;
 	uint8_t block[BLOCK_BYTES];
@@ -46,7 +49,7 @@ static struct store *open_store(const char *path, const char *options)
 	return store;
 }
 
-static int setup(void **state, enum loop_files files)
+static int setup_in(const char *parent, void **state, enum loop_files files)
 {
 	struct fixture *fixture = calloc(1, sizeof(*fixture));
 	int fd;
@@ -55,7 +58,8 @@ static int setup(void **state, enum loop_files files)
 		return -1;
 	*state = fixture;
 	memset(fixture->block, 'x', sizeof(fixture->block));
-	(void)snprintf(fixture->folder, sizeof(fixture->folder), "/tmp/ferry-store-test.XXXXXX");
+	(void)snprintf(fixture->folder, sizeof(fixture->folder), "%s/ferry-store-test.XXXXXX",
+		parent);
 	if (mkdtemp(fixture->folder) == NULL)
 		return -1;
 	(void)snprintf(fixture->path, sizeof(fixture->path), "%s/disk.img", fixture->folder);
@@ -68,12 +72,56 @@ static int setup(void **state, enum loop_files files)
 
 static int setup_auto(void **state)
 {
-	return setup(state, LOOP_FILES_AUTO);
+	return setup_in("/tmp", state, LOOP_FILES_AUTO);
 }
 
 static int setup_threads(void **state)
 {
-	return setup(state, LOOP_FILES_THREADS);
+	return setup_in("/tmp", state, LOOP_FILES_THREADS);
+}
+
+/* A tmpfs makes holes, but has no FALLOC_FL_ZERO_RANGE: zeros are written. */
+static int setup_tmpfs(void **state)
+{
+	return setup_in("/dev/shm", state, LOOP_FILES_AUTO);
+}
+
+/* @return a loop device over the file at @path, its name in @ret_name, or -1. */
+static int open_device(const char *path, char ret_name[PATH_BYTES])
+{
+	int control = open("/dev/loop-control", O_RDWR | O_CLOEXEC);
+	int number = control < 0 ? -1 : ioctl(control, LOOP_CTL_GET_FREE);
+	int file = open(path, O_RDWR | O_CLOEXEC);
+	int device = -1;
+
+	(void)snprintf(ret_name, PATH_BYTES, "/dev/loop%d", number);
+	if (number >= 0)
+		device = open(ret_name, O_RDWR | O_CLOEXEC);
+	if (device >= 0 && ioctl(device, LOOP_SET_FD, file) != 0) {
+		(void)close(device);
+		device = -1;
+	}
+	(void)close(file);
+	if (control >= 0)
+		(void)close(control);
+	return device;
+}
+
+/* The store is a block device, if there is one to be had, that lies in the file. */
+static int setup_device(void **state)
+{
+	struct fixture *fixture;
+	char name[PATH_BYTES];
+
+	if (setup_in("/tmp", state, LOOP_FILES_AUTO) != 0)
+		return -1;
+	fixture = *state;
+	store_free(fixture->store);
+	fixture->store = NULL;
+	fixture->device = open_device(fixture->path, name);
+	if (fixture->device > 0)
+		fixture->store = open_store(name, "");
+	return 0;
 }
 
 static int teardown(void **state)
@@ -81,6 +129,10 @@ static int teardown(void **state)
 	struct fixture *fixture = *state;
 
 	store_free(fixture->store);
+	if (fixture->device > 0) {
+		(void)ioctl(fixture->device, LOOP_CLR_FD);
+		(void)close(fixture->device);
+	}
 	loop_free(fixture->loop);
 	(void)unlink(fixture->path);
 	(void)rmdir(fixture->folder);
@@ -129,6 +181,82 @@ static void test_file_store_reads_back_what_was_written_when_durable_or_not(void
 	assert_int_equal(file_bytes(fixture), SIZE_BYTES);
 }
 
+/* Zero or discard, on a file of letters. */
+struct erasure {
+	enum store_opcode opcode;
+	bool is_durable, may_unmap;
+	uint32_t offset, bytes;
+	bool is_hole; /* after it */
+};
+
+static void fill_with_letters(const struct fixture *fixture)
+{
+	uint8_t *letters = malloc(SIZE_BYTES);
+	int fd = open(fixture->path, O_WRONLY | O_CLOEXEC);
+
+	assert_non_null(letters);
+	memset(letters, 'x', SIZE_BYTES);
+	assert_int_equal(pwrite(fd, letters, SIZE_BYTES, 0), SIZE_BYTES);
+	assert_int_equal(fsync(fd), 0);
+	(void)close(fd);
+	free(letters);
+}
+
+static void check_erased(const struct fixture *fixture, const struct erasure *erasure)
+{
+	uint8_t *blocks = malloc(SIZE_BYTES);
+	uint32_t wrong_count = 0;
+	struct stat status;
+	int fd = open(fixture->path, O_RDONLY | O_CLOEXEC);
+
+	assert_non_null(blocks);
+	assert_int_equal(pread(fd, blocks, SIZE_BYTES, 0), SIZE_BYTES);
+	for (uint32_t i = 0; i < SIZE_BYTES; i++)
+		wrong_count += blocks[i] != (i - erasure->offset < erasure->bytes ? 0 : 'x');
+	assert_int_equal(wrong_count, 0);
+	assert_int_equal(fstat(fd, &status), 0);
+	assert_int_equal(status.st_size, SIZE_BYTES);
+	if (erasure->is_hole)
+		assert_true(status.st_blocks * 512 <= (off_t)(SIZE_BYTES - erasure->bytes + 65536));
+	else
+		assert_true(status.st_blocks * 512 >= SIZE_BYTES);
+	(void)close(fd);
+	free(blocks);
+}
+
+static void test_file_store_erases_the_range_alone_when_zeroed_or_discarded(void **state)
+{
+	static const struct erasure rows[] = {
+		{STORE_ZERO, false, false, 3 * 512, 5 * 512, false},
+		{STORE_ZERO, true, false, 0, SIZE_BYTES, false},
+		{STORE_ZERO, false, true, 65536, 512 << 10, true},
+		{STORE_ZERO, true, true, 512, SIZE_BYTES - 512, true},
+		{STORE_DISCARD, false, false, 0, SIZE_BYTES, true},
+		{STORE_DISCARD, false, false, 7 * 512, 512, false},
+	};
+	struct fixture *fixture = *state;
+
+	if (fixture->store == NULL || !fixture->store->can_discard) {
+		print_message("this needs a file system that makes holes, or a loop device\n");
+		skip();
+	}
+	for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+		fill_with_letters(fixture);
+		assert_int_equal(store_probe_run(fixture->store, fixture->loop,
+					 (struct store_request){
+						 .opcode = rows[i].opcode,
+						 .is_durable = rows[i].is_durable,
+						 .may_unmap = rows[i].may_unmap,
+						 .offset = rows[i].offset,
+						 .bytes = rows[i].bytes,
+					 }),
+			0);
+		/* Out of a device's own cache. */
+		assert_int_equal(run(fixture, STORE_FLUSH, false, 0), 0);
+		check_erased(fixture, &rows[i]);
+	}
+}
+
 static void test_file_store_completes_all_when_many_are_in_flight(void **state)
 {
 	struct fixture *fixture = *state;
@@ -161,6 +289,9 @@ static void test_file_store_refuses_writes_and_flushes_nothing_when_read_only(vo
 	fixture->store = open_store(fixture->path, ",ro");
 	assert_int_equal(run(fixture, STORE_WRITE, false, 0), EROFS);
 	assert_int_equal(run(fixture, STORE_WRITE, true, 0), EROFS);
+	assert_int_equal(run(fixture, STORE_ZERO, false, 0), EROFS);
+	assert_int_equal(run(fixture, STORE_DISCARD, false, 0), EROFS);
+	assert_false(fixture->store->can_discard);
 	assert_int_equal(run(fixture, STORE_FLUSH, false, 0), 0);
 	assert_int_equal(run(fixture, STORE_READ, false, 0), 0);
 	assert_int_equal(fixture->block[0], 0);
@@ -176,6 +307,8 @@ static void test_file_store_fails_and_does_not_grow_the_file_when_it_was_cut_off
 		assert_int_equal(run(fixture, STORE_WRITE, is_durable, BLOCK_BYTES), 0);
 		assert_int_equal(run(fixture, STORE_WRITE, is_durable, 2 * BLOCK_BYTES), ENODATA);
 		assert_int_equal(run(fixture, STORE_WRITE, is_durable, 9 * BLOCK_BYTES), ENODATA);
+		assert_int_equal(run(fixture, STORE_ZERO, is_durable, 2 * BLOCK_BYTES), ENODATA);
+		assert_int_equal(run(fixture, STORE_DISCARD, is_durable, 2 * BLOCK_BYTES), 0);
 	}
 	assert_int_equal(run(fixture, STORE_READ, false, BLOCK_BYTES), 0);
 	assert_int_equal(run(fixture, STORE_READ, false, 2 * BLOCK_BYTES), ENODATA);
@@ -196,6 +329,8 @@ static void test_file_store_latches_the_first_failure_when_told_of_it(void **sta
 	assert_int_equal(file_store_latch(fixture->store, 0), ENOSPC);
 	assert_int_equal(run(fixture, STORE_FLUSH, false, 0), ENOSPC);
 	assert_int_equal(run(fixture, STORE_WRITE, true, 0), ENOSPC);
+	assert_int_equal(run(fixture, STORE_ZERO, true, 0), ENOSPC);
+	assert_int_equal(run(fixture, STORE_ZERO, false, 0), 0);
 	assert_int_equal(run(fixture, STORE_WRITE, false, 0), 0);
 	assert_int_equal(run(fixture, STORE_READ, false, 0), 0);
 	store_free(fixture->store);
@@ -289,6 +424,8 @@ static void test_file_store_keeps_its_uuid_when_opened_again(void **state)
 
 #define FILE_STORE_TESTS(setup)                                                                    \
 	FILE_STORE_TEST(test_file_store_reads_back_what_was_written_when_durable_or_not, setup),   \
+		FILE_STORE_TEST(test_file_store_erases_the_range_alone_when_zeroed_or_discarded,   \
+			setup),                                                                    \
 		FILE_STORE_TEST(test_file_store_completes_all_when_many_are_in_flight, setup),     \
 		FILE_STORE_TEST(test_file_store_refuses_writes_and_flushes_nothing_when_read_only, \
 			setup),                                                                    \
@@ -309,6 +446,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		FILE_STORE_TESTS(setup_auto),
 		FILE_STORE_TESTS(setup_threads),
+		FILE_STORE_TEST(test_file_store_erases_the_range_alone_when_zeroed_or_discarded,
+			setup_tmpfs),
+		FILE_STORE_TEST(test_file_store_erases_the_range_alone_when_zeroed_or_discarded,
+			setup_device),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,6 @@
 /*
- * A private mapping without reserve: a page is taken when it is first written to.
+ * A private mapping without reserve: a page is taken when it is first written to, and given back
+ * when a range with the whole of it is zeroed or discarded.
  */
 #include "store/memory_store.h"
 
@@ -8,14 +9,35 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "base/list.h"
 #include "store/store_private.h"
+
+/* So many bytes are given back to the system rather than overwritten. */
+#define GIVE_BACK_BYTES (64u << 10)
 
 struct memory_store {
 	struct store store;
 	uint8_t *blocks;
 };
+
+static void zero(uint8_t *blocks, size_t bytes)
+{
+	const size_t page_bytes = (size_t)sysconf(_SC_PAGESIZE);
+	size_t before_bytes = -(uintptr_t)blocks & (page_bytes - 1);
+	size_t pages_bytes;
+
+	if (bytes < GIVE_BACK_BYTES) {
+		memset(blocks, 0, bytes);
+		return;
+	}
+	pages_bytes = (bytes - before_bytes) & ~(page_bytes - 1);
+	memset(blocks, 0, before_bytes);
+	if (madvise(blocks + before_bytes, pages_bytes, MADV_DONTNEED) != 0)
+		memset(blocks + before_bytes, 0, pages_bytes);
+	memset(blocks + before_bytes + pages_bytes, 0, bytes - before_bytes - pages_bytes);
+}
 
 static void memory_store_submit(struct store *store, struct loop *loop,
 	struct store_request *request)
@@ -34,6 +56,13 @@ static void memory_store_submit(struct store *store, struct loop *loop,
 			error = EROFS;
 		else
 			memcpy(blocks, request->data, request->bytes);
+		break;
+	case STORE_ZERO:
+	case STORE_DISCARD:
+		if (store->is_read_only)
+			error = EROFS;
+		else
+			zero(blocks, request->bytes);
 		break;
 	case STORE_FLUSH:
 		break;

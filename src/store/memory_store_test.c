@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -47,6 +48,49 @@ static void test_memory_store_reads_back_what_was_written_when_durable_or_not(vo
 	store_free(store);
 }
 
+static void test_memory_store_zeroes_the_range_alone_when_zeroed_or_discarded(void **state)
+{
+	static const struct {
+		enum store_opcode opcode;
+		uint32_t offset, bytes;
+	} rows[] = {
+		{STORE_ZERO, 512, 512},
+		{STORE_ZERO, 0, SIZE_BYTES},
+		{STORE_ZERO, 3 * 512, 200 * 512},
+		{STORE_DISCARD, 4096, 65536},
+		{STORE_DISCARD, 512, 128 * 512},
+		{STORE_DISCARD, SIZE_BYTES - 129 * 512, 129 * 512},
+	};
+	uint8_t *data = malloc(SIZE_BYTES);
+	struct store *store;
+
+	(void)state;
+	assert_int_equal(memory_store_new(SIZE_BYTES, &(struct store_options){0}, &store), 0);
+	for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+		const uint8_t *blocks = store->operations->lend(store, 0, SIZE_BYTES);
+
+		memset(data, 'x', SIZE_BYTES);
+		assert_int_equal(run(store,
+					 (struct store_request){
+						 .opcode = STORE_WRITE,
+						 .bytes = SIZE_BYTES,
+						 .data = data,
+					 }),
+			0);
+		assert_int_equal(run(store,
+					 (struct store_request){
+						 .opcode = rows[i].opcode,
+						 .offset = rows[i].offset,
+						 .bytes = rows[i].bytes,
+					 }),
+			0);
+		memset(data + rows[i].offset, 0, rows[i].bytes);
+		assert_memory_equal(blocks, data, SIZE_BYTES);
+	}
+	store_free(store);
+	free(data);
+}
+
 static void test_memory_store_is_zeros_when_larger_than_the_machine(void **state)
 {
 	const uint64_t size_bytes = 1ull << 44;
@@ -89,6 +133,10 @@ static void test_memory_store_refuses_a_write_when_read_only(void **state)
 				 &store),
 		0);
 	assert_int_equal(run(store, request), EROFS);
+	request.opcode = STORE_ZERO;
+	assert_int_equal(run(store, request), EROFS);
+	request.opcode = STORE_DISCARD;
+	assert_int_equal(run(store, request), EROFS);
 	request.opcode = STORE_READ;
 	assert_int_equal(run(store, request), 0);
 	assert_int_equal(block[0], 0);
@@ -99,6 +147,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_memory_store_reads_back_what_was_written_when_durable_or_not),
+		cmocka_unit_test(test_memory_store_zeroes_the_range_alone_when_zeroed_or_discarded),
 		cmocka_unit_test(test_memory_store_is_zeros_when_larger_than_the_machine),
 		cmocka_unit_test(test_memory_store_is_refused_when_it_cannot_be_addressed),
 		cmocka_unit_test(test_memory_store_refuses_a_write_when_read_only),

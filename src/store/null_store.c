@@ -28,6 +28,8 @@ static void null_store_submit(struct store *store, struct loop *loop, struct sto
 		memset(request->data, 0, request->bytes);
 		break;
 	case STORE_WRITE:
+	case STORE_ZERO:
+	case STORE_DISCARD:
 		error = store->is_read_only ? EROFS : 0;
 		break;
 	case STORE_FLUSH:

@@ -27,6 +27,10 @@ static void test_null_store_reads_zeros_when_written_to(void **state)
 	assert_int_equal(null_store_new(SIZE_BYTES, &(struct store_options){0}, &store), 0);
 	memset(block, 'x', sizeof(block));
 	assert_int_equal(store_probe_run(store, NULL, request), 0);
+	request.opcode = STORE_ZERO;
+	assert_int_equal(store_probe_run(store, NULL, request), 0);
+	request.opcode = STORE_DISCARD;
+	assert_int_equal(store_probe_run(store, NULL, request), 0);
 	request.opcode = STORE_FLUSH;
 	assert_int_equal(store_probe_run(store, NULL, request), 0);
 	request.opcode = STORE_READ;

@@ -57,6 +57,7 @@ void store_init_volatile(struct store *store, const char *kind, uint64_t size_by
 	store->is_read_only = options->is_read_only;
 	store->is_lending = true;
 	store->is_volatile = true;
+	store->can_discard = !options->is_read_only;
 	if (options->has_uuid)
 		memcpy(store->uuid, options->uuid, UUID_BYTES);
 	else

@@ -7,7 +7,9 @@
  *   - requests run concurrently and end in any order; done() comes on the loop of the request,
  *     perhaps before store_submit() returns;
  *   - a durable write, and a flush for all writes done before it was submitted, are on stable
- *     storage when done() comes with error 0;
+ *     storage when done() comes with error 0. Zeroing is writing in all these rules;
+ *   - what is discarded is no longer wanted: a store that can gives its room back and then reads
+ *     zeros there (can_discard), one that cannot leaves it as it was and reports no error;
  *   - a flush or durable write that failed is latched: every later flush and durable write fails
  *     with the same errno until the store is opened anew. The kernel forgets which pages it could
  *     not write, so a second fsync would claim success for lost data. A durable write that finds no
@@ -31,19 +33,25 @@ enum store_opcode {
 	STORE_READ,
 	STORE_WRITE,
 	STORE_FLUSH,
+	STORE_ZERO,    /* make the range zeros */
+	STORE_DISCARD, /* give the room of the range back */
 };
+#define STORE_OPCODE_COUNT (STORE_DISCARD + 1)
 
-#define STORE_BYTES_MAX (2u << 20) /* of one request */
+#define STORE_BYTES_MAX (2u << 20) /* of one read or write */
 
 /* One thing asked of a store, embedded in its owner and the store's until done(). */
 struct store_request {
 	void (*done)(struct store_request *request);
 	enum store_opcode opcode;
-	bool is_durable; /* of a write: forced unit access */
+	bool is_durable; /* of a write or of zeroing: forced unit access */
+	bool may_unmap;  /* of zeroing: the zeros need have no room */
 	uint64_t offset; /* bytes, a multiple of the block size; within the size */
-	size_t bytes;    /* a multiple of the block size, 1 block..STORE_BYTES_MAX */
-	uint8_t *data;
-	int error; /* 0 or a positive errno; ENODATA: the medium ends before the range */
+	/* a multiple of the block size, 1 block..STORE_BYTES_MAX; of zeroing and discarding: to the
+	 * end of the store */
+	size_t bytes;
+	uint8_t *data; /* of a read or write */
+	int error;     /* 0 or a positive errno; ENODATA: the medium ends before the range */
 	struct store *store;
 	struct file_operation file; /* for the store */
 };
@@ -68,6 +76,7 @@ struct store {
 	bool is_read_only;
 	bool is_lending;  /* operations->lend gives memory */
 	bool is_volatile; /* contents do not outlive the process */
+	bool can_discard; /* STORE_DISCARD and may_unmap give room back, and zeros are read there */
 	/* Identity of the contents: the same whenever the same medium is opened, random for a
 	 * volatile store. */
 	uint8_t uuid[16];
@@ -93,7 +102,7 @@ struct store_options {
 int store_open(const char *text, struct store **ret_store, char *ret_problem, size_t problem_bytes)
 	__attribute__((warn_unused_result));
 
-/** Ask. The owner has set done, opcode, is_durable, offset, bytes and data; the range has been
+/** Ask. The owner has set done, opcode, is_durable, may_unmap, offset, bytes and data; the range has been
  *  checked against the size. */
 static inline void store_submit(struct store *store, struct loop *loop,
 	struct store_request *request)

@@ -41,6 +41,7 @@ static void fill_io_controller(const struct controller *controller,
 	page->nn = le32_of(subsystem->namespace_count);
 	page->mnan = le32_of(subsystem->namespace_count);
 	page->oncs = le16_of(io_oncs() | NVME_ONCS_FEATURE_SELECT);
+	page->ocfs = le16_of(NVME_OCFS_FORMAT_0);
 	page->vwc = NVME_VWC_PRESENT | NVME_VWC_FLUSH_ALL;
 	page->ioccsz = le32_of((uint32_t)(sizeof(struct nvme_command) + limits->capsule_bytes) /
 		NVME_CAPSULE_UNIT_BYTES);
@@ -76,11 +77,12 @@ static void fill_controller(const struct target_request *request, void *to)
 		fill_io_controller(controller, page);
 }
 
-/* CNS 06h: nothing here is limited otherwise than by MDTS. */
+/* CNS 06h: Write Zeroes and Dataset Management have no limit but those of their fields. */
 static void fill_nvm_controller(const struct target_request *request, void *to)
 {
-	(void)request;
-	(void)to;
+	struct nvme_identify_nvm_controller *page = to;
+
+	page->vsl = request->queue->target->limits.mdts;
 }
 
 static void fill_command_sets(const struct target_request *request, void *to)

@@ -7,7 +7,9 @@
 
 #include "base/writer.h"
 #include "nvme/identify_namespace.h"
+#include "nvme/io_command.h"
 #include "target/controller.h"
+#include "target/io.h"
 #include "target/queue_private.h"
 #include "target/subsystem.h"
 
@@ -43,6 +45,11 @@ void identify_fill_namespace(const struct target_request *request, void *to)
 	page->npdg = granularity;
 	page->npda = granularity;
 	page->nows = granularity;
+	page->mssrl = le16_of((uint16_t)io_copy_range_blocks(namespace));
+	page->mcl = le32_of(io_copy_blocks(namespace));
+	page->msrc = NVME_COPY_RANGES_MAX - 1;
+	if (namespace->store->can_discard)
+		page->dlfeat = NVME_DLFEAT_READ_ZEROES | NVME_DLFEAT_WRITE_ZEROES;
 	page->nmic = NVME_NMIC_SHARED;
 	page->nsattr = namespace_attributes(namespace);
 	page->lbaf[0].lbads = namespace->block_shift;

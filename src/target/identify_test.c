@@ -14,6 +14,7 @@
 #include "nvme/status.h"
 #include "store/memory_store.h"
 #include "store/store.h"
+#include "target/io.h"
 #include "test/target/fake_host.h"
 
 #define REFUSED      (NVME_STATUS_INVALID_FIELD | NVME_STATUS_DNR)
@@ -101,7 +102,9 @@ static void test_identify_satisfies_linux_when_it_asks_for_an_io_controller(void
 	assert_int_equal(le32_get(page.ctratt), 0x41);
 	assert_int_equal(le32_get(page.oaes), 0);
 	assert_int_equal(le16_get(page.oacs), 0);
-	assert_int_equal(le16_get(page.oncs), NVME_ONCS_FEATURE_SELECT);
+	assert_int_equal(le16_get(page.oncs), io_oncs() | NVME_ONCS_FEATURE_SELECT);
+	assert_int_equal(le16_get(page.ocfs), NVME_OCFS_FORMAT_0);
+	assert_int_equal(le16_get(page.fuses), 0);
 	assert_int_equal(le16_get(page.ofcs), NVME_OFCS_DISCONNECT);
 	assert_string_equal(page.subnqn, FAKE_NQN);
 	assert_memory_equal(page.mn, "Ferry                                   ", 40);
@@ -151,10 +154,17 @@ static void test_identify_describes_the_namespace_when_it_is_active(void **state
 	assert_int_equal(page.nmic, NVME_NMIC_SHARED);
 	assert_int_equal(page.nsattr, 0);
 	assert_int_equal(le16_get(page.npwg), 7);
+	assert_int_equal(page.dlfeat, 9);
+	assert_int_equal(le16_get(page.mssrl), 2048);
+	assert_int_equal(le32_get(page.mcl), 32768);
+	assert_int_equal(page.msrc, 255);
 	assert_int_equal(identify(fixture.admin, NVME_CNS_NAMESPACE, 2, 0, &page), 0);
 	assert_int_equal(le64_get(page.nsze), 256);
 	assert_int_equal(page.lbaf[0].lbads, 12);
 	assert_int_equal(le16_get(page.npwg), 0);
+	assert_int_equal(page.dlfeat, 0);
+	assert_int_equal(le16_get(page.mssrl), 256);
+	assert_int_equal(le32_get(page.mcl), 4096);
 	assert_int_equal(page.nsattr, NVME_NSATTR_WRITE_PROTECTED);
 	assert_int_equal(identify(fixture.admin, NVME_CNS_INDEPENDENT_NAMESPACE, 2, 0,
 				 &independent),

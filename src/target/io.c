@@ -9,12 +9,10 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
-#include "nvme/io_command.h"
+#include "nvme/identify.h"
 #include "nvme/log_page.h"
-#include "target/controller.h"
 #include "target/fabrics.h"
-#include "target/namespace.h"
-#include "target/queue_private.h"
+#include "target/io_private.h"
 #include "target/target_private.h"
 
 /* @return the status that says why a store failed, without DNR where a retry may succeed. */
@@ -57,15 +55,32 @@ static void log_store_error(const struct target_request *request, const char *wh
 			strerrordesc_np(error));
 }
 
-static bool find_namespace(struct target_request *request)
-{
-	const struct target_queue *queue = request->queue;
-	uint32_t index = le32_get(request->base.command.nsid) - 1;
+/* What the files of I/O commands share */
 
-	if (index >= queue->namespace_count)
-		return false;
-	request->namespace = &queue->namespaces[index];
-	return true;
+nvme_status io_expect_list(struct target_request *request, uint32_t bytes, uint32_t bytes_max)
+{
+	uint32_t sgl_bytes = le32_get(request->base.command.sgl.length);
+
+	if (sgl_bytes < bytes || sgl_bytes > bytes_max)
+		return IO_INVALID_LENGTH;
+	return target_request_expect(request, REQUEST_FROM_HOST, sgl_bytes);
+}
+
+nvme_status io_note_error(struct target_request *request, const char *what,
+	enum store_opcode opcode, int error)
+{
+	if (error != 0)
+		counter_add(&request->queue->counters.media_error_count, 1);
+	log_store_error(request, what, error);
+	return status_of_error(error, opcode);
+}
+
+void io_init_series(struct target_request *request)
+{
+	request->walk = (struct walk){
+		.series.medium = request->namespace->store,
+		.series.loop = request->queue->loop,
+	};
 }
 
 /* Check the range of blocks and the SGL, and prepare the store's request. */
@@ -76,10 +91,9 @@ static inline nvme_status begin_blocks(struct target_request *request,
 	const struct namespace *namespace = request->namespace;
 	uint64_t slba = nvme_command_slba(command);
 	uint32_t block_count = nvme_command_block_count(command);
-	uint64_t capacity = namespace_block_count(namespace);
 
-	if (block_count > capacity || slba > capacity - block_count)
-		return NVME_STATUS_LBA_OUT_OF_RANGE | NVME_STATUS_DNR;
+	if (!io_has_range(namespace, slba, block_count))
+		return IO_OUT_OF_RANGE;
 	request->store.offset = slba << namespace->block_shift;
 	request->store.bytes = (size_t)block_count << namespace->block_shift;
 	return target_request_expect(request, transfer, request->store.bytes);
@@ -104,8 +118,8 @@ static nvme_status read_begin(struct target_request *request)
 {
 	nvme_status status;
 
-	if (!find_namespace(request))
-		return NVME_STATUS_INVALID_NAMESPACE_OR_FORMAT | NVME_STATUS_DNR;
+	if (!io_find_namespace(request))
+		return IO_NO_NAMESPACE;
 	status = begin_blocks(request, REQUEST_TO_HOST);
 	request->base.is_lending = request->namespace->store->is_lending;
 	return status;
@@ -152,11 +166,9 @@ static nvme_status read_execute(struct target_request *request)
 
 static nvme_status write_begin(struct target_request *request)
 {
-	if (!find_namespace(request))
-		return NVME_STATUS_INVALID_NAMESPACE_OR_FORMAT | NVME_STATUS_DNR;
-	if (request->namespace->store->is_read_only)
-		return NVME_STATUS_NAMESPACE_WRITE_PROTECTED | NVME_STATUS_DNR;
-	return begin_blocks(request, REQUEST_FROM_HOST);
+	nvme_status status = io_find_writable(request);
+
+	return status != NVME_STATUS_SUCCESS ? status : begin_blocks(request, REQUEST_FROM_HOST);
 }
 
 static void write_done(struct store_request *store)
@@ -177,11 +189,7 @@ static void write_done(struct store_request *store)
 
 static nvme_status write_execute(struct target_request *request)
 {
-	bool is_durable = (le32_get(request->base.command.cdw12) & NVME_IO_FUA) != 0 ||
-		atomic_load_explicit(&request->queue->controller->is_write_through,
-			memory_order_relaxed);
-
-	submit_blocks(request, STORE_WRITE, is_durable, write_done);
+	submit_blocks(request, STORE_WRITE, io_is_durable(request), write_done);
 	return TARGET_LATER;
 }
 
@@ -190,8 +198,9 @@ static nvme_status write_execute(struct target_request *request)
 static nvme_status flush_begin(struct target_request *request)
 {
 	request->namespace = NULL;
-	if (le32_get(request->base.command.nsid) != NVME_NSID_BROADCAST && !find_namespace(request))
-		return NVME_STATUS_INVALID_NAMESPACE_OR_FORMAT | NVME_STATUS_DNR;
+	if (le32_get(request->base.command.nsid) != NVME_NSID_BROADCAST &&
+		!io_find_namespace(request))
+		return IO_NO_NAMESPACE;
 	return target_request_expect(request, REQUEST_NO_DATA, 0);
 }
 
@@ -215,6 +224,8 @@ static nvme_status flush_execute(struct target_request *request)
 	return TARGET_LATER;
 }
 
+#define WRITING (NVME_EFFECTS_SUPPORTED | NVME_EFFECTS_LBA_CONTENT)
+
 struct io_command {
 	target_request_step *begin;
 	target_request_step *execute;
@@ -224,9 +235,17 @@ struct io_command {
 
 static const struct io_command io_commands[256] = {
 	[NVME_IO_FLUSH] = {flush_begin, flush_execute, NVME_EFFECTS_SUPPORTED, 0},
-	[NVME_IO_WRITE] = {write_begin, write_execute,
-		NVME_EFFECTS_SUPPORTED | NVME_EFFECTS_LBA_CONTENT, 0},
+	[NVME_IO_WRITE] = {write_begin, write_execute, WRITING, 0},
 	[NVME_IO_READ] = {read_begin, read_execute, NVME_EFFECTS_SUPPORTED, 0},
+	[NVME_IO_COMPARE] = {io_compare_begin, io_scan_execute, NVME_EFFECTS_SUPPORTED,
+		NVME_ONCS_COMPARE},
+	[NVME_IO_WRITE_ZEROES] = {io_write_zeroes_begin, io_write_zeroes_execute, WRITING,
+		NVME_ONCS_WRITE_ZEROES},
+	[NVME_IO_DATASET_MANAGEMENT] = {io_dataset_begin, io_dataset_execute, WRITING,
+		NVME_ONCS_DATASET_MANAGEMENT},
+	[NVME_IO_VERIFY] = {io_verify_begin, io_scan_execute, NVME_EFFECTS_SUPPORTED,
+		NVME_ONCS_VERIFY},
+	[NVME_IO_COPY] = {io_copy_begin, io_copy_execute, WRITING, NVME_ONCS_COPY},
 };
 
 nvme_status io_begin(struct target_request *request)

@@ -5,7 +5,11 @@
 #ifndef FERRY_TARGET_IO_H
 #define FERRY_TARGET_IO_H
 
+#include "target/namespace.h"
 #include "target/target_request.h"
+
+#define IO_COPY_RANGE_BYTES_MAX (1u << 20)  /* of one source range, for MSSRL */
+#define IO_COPY_BYTES_MAX       (16u << 20) /* of one Copy, for MCL */
 
 /** Begin a command on a live I/O queue. */
 target_request_step io_begin;
@@ -15,5 +19,17 @@ uint32_t io_effects(uint8_t opcode);
 
 /** @return the NVME_ONCS_ bits of all commands there are. */
 uint16_t io_oncs(void);
+
+/** @return MSSRL: the most blocks of a source range of Copy. */
+static inline uint32_t io_copy_range_blocks(const struct namespace *namespace)
+{
+	return IO_COPY_RANGE_BYTES_MAX >> namespace->block_shift;
+}
+
+/** @return MCL: the most blocks of a Copy. */
+static inline uint32_t io_copy_blocks(const struct namespace *namespace)
+{
+	return IO_COPY_BYTES_MAX >> namespace->block_shift;
+}
 
 #endif

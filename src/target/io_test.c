@@ -12,79 +12,9 @@
 
 #include "base/cleanup.h"
 #include "nvme/feature.h"
-#include "nvme/io_command.h"
+#include "nvme/identify.h"
 #include "nvme/log_page.h"
-#include "store/memory_store.h"
-#include "store/store.h"
-#include "test/store/faulty_store.h"
-#include "test/target/fake_host.h"
-
-#define DNR         NVME_STATUS_DNR
-#define STORE_BYTES (4u << 20)
-#define BLOCKS      (STORE_BYTES / 512)
-#define DATA_MAX    (1u << 20) /* of a command: MDTS 8 */
-
-enum { MEMORY = 1, READ_ONLY, BIG_BLOCKS, FAULTY, NAMESPACE_COUNT = FAULTY };
-
-/* A subsystem with a namespace of each kind, an admin and an I/O queue. */
-struct fixture {
-	struct fake_world world;
-	struct store *stores[NAMESPACE_COUNT];
-	struct faulty_store *faulty;
-	struct fault fault; /* of every request to FAULTY */
-	bool was_durable;   /* the last write to FAULTY */
-	struct fake_connection *admin, *io;
-};
-
-static struct fault decide(void *context, const struct store_request *request)
-{
-	struct fixture *fixture = context;
-
-	if (request->opcode == STORE_WRITE)
-		fixture->was_durable = request->is_durable;
-	return fixture->fault;
-}
-
-static void set_up(struct fixture *fixture)
-{
-	static const struct store_options options[] = {{0}, {.is_read_only = true},
-		{.block_bytes = 4096}, {0}};
-	uint16_t cntlid;
-
-	memset(fixture, 0, sizeof(*fixture));
-	fake_world_init(&fixture->world, NULL);
-	for (unsigned i = 0; i < NAMESPACE_COUNT; i++) {
-		struct store **store = &fixture->stores[i];
-
-		assert_int_equal(memory_store_new(STORE_BYTES, &options[i], store), 0);
-		if (i + 1 == FAULTY) {
-			fixture->faulty = faulty_store_new(*store, decide, fixture);
-			*store = faulty_store_store(fixture->faulty);
-		}
-		assert_int_equal(subsystem_add_namespace(fixture->world.subsystem, *store),
-			(int)i + 1);
-	}
-	target_publish(fixture->world.target);
-	fixture->admin = fake_admin(&fixture->world, 0, &cntlid);
-	fixture->io = fake_io(&fixture->world, 1, cntlid, 1);
-}
-
-static void tear_down(struct fixture *fixture)
-{
-	fake_connection_free(fixture->io);
-	fake_connection_free(fixture->admin);
-	fake_world_deinit(&fixture->world);
-	for (unsigned i = 0; i < NAMESPACE_COUNT; i++)
-		store_free(fixture->stores[i]);
-}
-
-static struct nvme_command blocks(uint8_t opcode, uint32_t nsid, uint64_t slba, uint32_t count)
-{
-	struct nvme_command command = fake_command_of(opcode, nsid);
-
-	nvme_command_set_range(&command, slba, count, 0);
-	return command;
-}
+#include "test/target/io_fixture.h"
 
 static void test_io_reads_what_was_written_when_sizes_differ(void **state)
 {
@@ -158,7 +88,7 @@ static void test_io_is_refused_when_a_field_is_wrong(void **state)
 		{NVME_IO_READ, 0x40, 1, 0, 1, 1024, NVME_STATUS_INVALID_DATA_SGL_LENGTH | DNR},
 		{NVME_IO_FLUSH, 0x40, 5, 0, 1, 0, NVME_STATUS_INVALID_NAMESPACE_OR_FORMAT | DNR},
 		{NVME_IO_FLUSH, 0x40, 1, 0, 1, 512, NVME_STATUS_INVALID_DATA_SGL_LENGTH | DNR},
-		{NVME_IO_COMPARE, 0x40, 1, 0, 1, 512, NVME_STATUS_INVALID_OPCODE | DNR},
+		{NVME_IO_WRITE_UNCORRECTABLE, 0x40, 1, 0, 1, 0, NVME_STATUS_INVALID_OPCODE | DNR},
 		{0xff, 0x40, 1, 0, 1, 512, NVME_STATUS_INVALID_OPCODE | DNR},
 		{NVME_IO_FABRICS, 0x40, NVME_FABRICS_PROPERTY_GET, 0, 1, 0,
 			NVME_STATUS_INVALID_OPCODE | DNR},
@@ -260,16 +190,16 @@ static void test_io_writes_durably_when_fua_is_set_or_the_cache_is_off(void **st
 	(void)state;
 	set_up(&fixture);
 	assert_int_equal(fake_execute(fixture.io, &command, &exchange), 0);
-	assert_false(fixture.was_durable);
+	assert_false(fixture.was.is_durable);
 	nvme_command_set_range(&command, 0, 1, NVME_IO_FUA);
 	assert_int_equal(fake_execute(fixture.io, &command, &exchange), 0);
-	assert_true(fixture.was_durable);
+	assert_true(fixture.was.is_durable);
 	nvme_command_set_feature(&cache, NVME_FEATURE_VOLATILE_WRITE_CACHE, 0);
 	assert_int_equal(fake_command(fixture.admin, &cache, NULL), 0);
-	fixture.was_durable = false;
+	fixture.was.is_durable = false;
 	nvme_command_set_range(&command, 0, 1, 0);
 	assert_int_equal(fake_execute(fixture.io, &command, &exchange), 0);
-	assert_true(fixture.was_durable);
+	assert_true(fixture.was.is_durable);
 	tear_down(&fixture);
 }
 
@@ -336,12 +266,33 @@ static void test_io_is_aborted_when_the_queue_has_ended(void **state)
 
 static void test_io_advertises_what_it_has_when_asked(void **state)
 {
+	static const struct {
+		uint8_t opcode;
+		uint32_t effects;
+		uint16_t oncs;
+	} rows[] = {
+		{NVME_IO_FLUSH, NVME_EFFECTS_SUPPORTED, 0},
+		{NVME_IO_WRITE, NVME_EFFECTS_SUPPORTED | NVME_EFFECTS_LBA_CONTENT, 0},
+		{NVME_IO_READ, NVME_EFFECTS_SUPPORTED, 0},
+		{NVME_IO_COMPARE, NVME_EFFECTS_SUPPORTED, NVME_ONCS_COMPARE},
+		{NVME_IO_WRITE_ZEROES, NVME_EFFECTS_SUPPORTED | NVME_EFFECTS_LBA_CONTENT,
+			NVME_ONCS_WRITE_ZEROES},
+		{NVME_IO_DATASET_MANAGEMENT, NVME_EFFECTS_SUPPORTED | NVME_EFFECTS_LBA_CONTENT,
+			NVME_ONCS_DATASET_MANAGEMENT},
+		{NVME_IO_VERIFY, NVME_EFFECTS_SUPPORTED, NVME_ONCS_VERIFY},
+		{NVME_IO_COPY, NVME_EFFECTS_SUPPORTED | NVME_EFFECTS_LBA_CONTENT, NVME_ONCS_COPY},
+	};
+	uint32_t effects[256] = {0};
+	uint16_t oncs = 0;
+
 	(void)state;
-	assert_int_equal(io_effects(NVME_IO_READ), NVME_EFFECTS_SUPPORTED);
-	assert_int_equal(io_effects(NVME_IO_WRITE),
-		NVME_EFFECTS_SUPPORTED | NVME_EFFECTS_LBA_CONTENT);
-	assert_int_equal(io_effects(NVME_IO_COMPARE), 0);
-	assert_int_equal(io_oncs(), 0);
+	for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+		effects[rows[i].opcode] = rows[i].effects;
+		oncs |= rows[i].oncs;
+	}
+	for (unsigned i = 0; i < 256; i++)
+		assert_int_equal(io_effects((uint8_t)i), effects[i]);
+	assert_int_equal(io_oncs(), oncs);
 }
 
 int main(void)

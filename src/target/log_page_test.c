@@ -146,7 +146,8 @@ static void test_log_page_tells_effects_when_commands_are_there(void **state)
 	assert_int_equal(le32_get(page.admin[NVME_ADMIN_FORMAT_NVM]), 0);
 	assert_int_equal(le32_get(page.io[NVME_IO_WRITE]), 3);
 	assert_int_equal(le32_get(page.io[NVME_IO_READ]), 1);
-	assert_int_equal(le32_get(page.io[NVME_IO_COPY]), 0);
+	assert_int_equal(le32_get(page.io[NVME_IO_COPY]), 3);
+	assert_int_equal(le32_get(page.io[NVME_IO_WRITE_UNCORRECTABLE]), 0);
 	tear_down(&fixture);
 }
 

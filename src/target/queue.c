@@ -67,6 +67,7 @@ int target_queue_new(struct target *target, struct loop *loop,
 	queue->data_max = target_data_max(target);
 	queue->end_message.deliver = deliver_end;
 	list_init(&queue->counters.link);
+	series_buffer_init(&queue->buffer);
 	queue->is_local_ipv6 = peer->is_local_ipv6;
 	(void)snprintf(queue->local_host, sizeof(queue->local_host), "%s", peer->local_host);
 	(void)snprintf(queue->peer, sizeof(queue->peer), "%s", peer->name);
@@ -204,6 +205,7 @@ static void target_queue_dispose(struct target_queue *queue)
 	struct target *target = queue->target;
 
 	controller_unref(queue->controller);
+	series_buffer_deinit(&queue->buffer);
 	free(queue);
 	target_remove_part(target);
 }

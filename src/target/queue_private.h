@@ -39,6 +39,7 @@ struct target_queue {
 	const struct namespace *namespaces;
 	struct loop *loop;
 	struct counters counters;
+	struct series_buffer buffer; /* of its commands */
 
 	struct target *target;
 	struct controller *controller; /* referenced; NULL while fresh */

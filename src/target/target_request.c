@@ -63,7 +63,8 @@ void target_request_note_failure(const struct target_request *request, nvme_stat
 		return;
 	if (command->opcode != NVME_ADMIN_FABRICS)
 		entry.nsid = command->nsid;
-	if (queue->is_io && command->opcode != NVME_IO_FLUSH)
+	if (queue->is_io && command->opcode != NVME_IO_FLUSH &&
+		command->opcode != NVME_IO_DATASET_MANAGEMENT)
 		entry.lba = le64_of(nvme_command_slba(command));
 	error_log_add(&queue->controller->errors, entry);
 }

@@ -12,6 +12,7 @@
 #include "nvme/status.h"
 #include "store/store.h"
 #include "target/flush.h"
+#include "target/series.h"
 
 struct target_queue;
 struct target_request;
@@ -20,14 +21,24 @@ struct target_request;
 
 typedef nvme_status target_request_step(struct target_request *request);
 
+/* How far a command has come whose store requests are a series. */
+struct walk {
+	struct series series;
+	uint32_t index;     /* of the range */
+	size_t position;    /* bytes within the range */
+	size_t written;     /* bytes, of Copy */
+	nvme_status status; /* what was found, of Compare */
+};
+
 struct target_request {
 	struct request base;
 	struct target_queue *queue;
 	target_request_step *execute; /* set by begin */
 	const struct namespace *namespace;
 	union {
-		struct store_request store; /* Read and Write */
+		struct store_request store; /* Read, Write and Write Zeroes */
 		struct flush flush;
+		struct walk walk; /* Dataset Management, Compare, Verify and Copy */
 		struct list held; /* Asynchronous Event Request */
 	};
 };

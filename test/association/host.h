@@ -1,6 +1,6 @@
 /*
  * A host with its association: it connects an admin queue, enables the controller, connects I/O
- * queues, and then reads, writes and flushes at random, checks what it finds against the model, and
+ * queues, and then reads, writes, zeroes, deallocates, compares and flushes at random, checks what it finds against the model, and
  * breaks off, resets and aborts as the world's seed will have it. What fails is connected anew after
  * a while.
  *
@@ -31,7 +31,8 @@ struct world;
 enum operation_kind {
 	OPERATION_PLAIN, /* no read, no write of blocks */
 	OPERATION_READ,
-	OPERATION_WRITE,
+	OPERATION_WRITE, /* of data or of zeros, or deallocation */
+	OPERATION_COMPARE,
 	OPERATION_KINDS,
 };
 

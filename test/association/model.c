@@ -12,6 +12,7 @@ struct write {
 	uint64_t start, end; /* end NEVER: it lasts */
 	uint32_t era;
 	bool is_acknowledged;
+	bool is_zeros;
 	bool is_lost;
 };
 
@@ -40,7 +41,10 @@ struct model *model_new(uint32_t block_bytes, uint32_t block_count)
 	assert(model != NULL);
 	model->block_bytes = block_bytes;
 	model->block_count = block_count;
-	(void)add_write(model, (struct write){.range = {0, block_count}, .is_acknowledged = true});
+	(void)add_write(model,
+		(struct write){.range = {0, block_count},
+			.is_acknowledged = true,
+			.is_zeros = true});
 	return model;
 }
 
@@ -61,11 +65,11 @@ uint32_t model_block_count(const struct model *model)
 }
 
 /* Eight bytes that tell the write, the block and their place in it. */
-static uint64_t word_of(uint32_t write, uint32_t block, uint32_t index)
+static uint64_t word_of(const struct model *model, uint32_t write, uint32_t block, uint32_t index)
 {
 	uint64_t word = ((uint64_t)write << 40) ^ ((uint64_t)block << 20) ^ index;
 
-	if (write == 0)
+	if (model->writes[write].is_zeros)
 		return 0;
 	word *= 0x9e3779b97f4a7c15u;
 	word ^= word >> 29;
@@ -77,12 +81,18 @@ uint32_t model_begin_write(struct model *model, uint64_t time, uint32_t era,
 	struct model_range range, uint8_t *ret_data)
 {
 	uint32_t write = add_write(model,
-		(struct write){.range = range, .start = time, .end = NEVER, .era = era});
+		(struct write){
+			.range = range,
+			.start = time,
+			.end = NEVER,
+			.era = era,
+			.is_zeros = ret_data == NULL,
+		});
 
 	assert(range.count > 0 && range.first + range.count <= model->block_count);
-	for (uint32_t i = 0; i < range.count; i++) {
+	for (uint32_t i = 0; i < range.count && ret_data != NULL; i++) {
 		for (uint32_t j = 0; j < model->block_bytes / 8; j++) {
-			uint64_t word = word_of(write, range.first + i, j);
+			uint64_t word = word_of(model, write, range.first + i, j);
 
 			memcpy(ret_data, &word, sizeof(word));
 			ret_data += sizeof(word);
@@ -133,11 +143,11 @@ static uint64_t needed_end(const struct model *model, uint64_t start, uint32_t b
 }
 
 /* Clear @ret_unmatched for each byte of @data that write @index may have put there. */
-static void match(uint32_t index, uint32_t block, const uint8_t *data, bool *ret_unmatched,
-	uint32_t block_bytes)
+static void match(const struct model *model, uint32_t index, uint32_t block, const uint8_t *data,
+	bool *ret_unmatched)
 {
-	for (uint32_t i = 0; i < block_bytes; i += 8) {
-		uint64_t word = word_of(index, block, i / 8);
+	for (uint32_t i = 0; i < model->block_bytes; i += 8) {
+		uint64_t word = word_of(model, index, block, i / 8);
 		uint8_t bytes[8];
 
 		memcpy(bytes, &word, sizeof(bytes));
@@ -159,7 +169,7 @@ static bool allows_block(const struct model *model, uint64_t start, uint32_t blo
 
 		if (!has_block(write, block) || write->end < needed)
 			continue;
-		match(i - 1, block, data, unmatched, model->block_bytes);
+		match(model, i - 1, block, data, unmatched);
 		if (memchr(unmatched, true, model->block_bytes) == NULL)
 			return true;
 	}
@@ -176,5 +186,34 @@ bool model_allows(const struct model *model, uint64_t start, struct model_range 
 		*ret_block = range.first + i;
 		return false;
 	}
+	return true;
+}
+
+static bool requires_block(const struct model *model, uint64_t start, uint32_t block,
+	const uint8_t *data)
+{
+	uint64_t needed = needed_end(model, start, block);
+	bool unmatched[4096];
+
+	for (uint32_t i = 0; i < model->write_count; i++) {
+		const struct write *write = &model->writes[i];
+
+		if (!has_block(write, block) || write->end < needed)
+			continue;
+		memset(unmatched, true, model->block_bytes);
+		match(model, i, block, data, unmatched);
+		if (memchr(unmatched, true, model->block_bytes) != NULL)
+			return false;
+	}
+	return true;
+}
+
+bool model_requires(const struct model *model, uint64_t start, struct model_range range,
+	const uint8_t *data)
+{
+	for (uint32_t i = 0; i < range.count; i++)
+		if (!requires_block(model, start, range.first + i,
+			    data + (size_t)i * model->block_bytes))
+			return false;
 	return true;
 }

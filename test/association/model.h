@@ -34,7 +34,7 @@ void model_free(struct model *model);
 uint32_t model_block_bytes(const struct model *model);
 uint32_t model_block_count(const struct model *model);
 
-/** A write begins at @time in era @era. @ret_data gets what it writes.
+/** A write begins at @time in era @era. @ret_data gets what it writes; NULL: it writes zeros.
  *  @return what names the write. */
 uint32_t model_begin_write(struct model *model, uint64_t time, uint32_t era,
 	struct model_range range, uint8_t *ret_data);
@@ -48,5 +48,9 @@ void model_end_era(struct model *model, uint64_t time, uint32_t era);
  *  *ret_block is the first wrong block. */
 bool model_allows(const struct model *model, uint64_t start, struct model_range range,
 	const uint8_t *data, uint32_t *ret_block);
+
+/** @return whether a read that began at @start and ended now can have found nothing but @data. */
+bool model_requires(const struct model *model, uint64_t start, struct model_range range,
+	const uint8_t *data);
 
 #endif

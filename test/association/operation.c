@@ -71,6 +71,18 @@ static void check_read(struct operation *operation)
 			le32_get(operation->command.command.nsid));
 }
 
+/* What differs must have had the possibility. */
+static void check_mismatch(const struct operation *operation)
+{
+	struct world *world = world_of(operation);
+
+	world->time++;
+	if (model_requires(operation->model, operation->start, operation->range, operation->data))
+		world_fail(world, "host %u queue %u: block %u of namespace %u does not compare",
+			operation->queue->host->index, operation->queue->qid,
+			operation->range.first, le32_get(operation->command.command.nsid));
+}
+
 /* A failure must have a reason. */
 static void check_failure(const struct operation *operation, nvme_status status)
 {
@@ -80,6 +92,10 @@ static void check_failure(const struct operation *operation, nvme_status status)
 	switch (nvme_status_code(status)) {
 	case NVME_STATUS_ABORTED_SQ_DELETION:
 		return;
+	case NVME_STATUS_COMPARE_FAILURE:
+		if (operation->kind == OPERATION_COMPARE)
+			return;
+		break;
 	case NVME_STATUS_ABORT_REQUESTED:
 		if (operation->is_aborted)
 			return;
@@ -104,8 +120,12 @@ static void command_done(struct tcp_host_command *command)
 
 	if (ended.kind == OPERATION_WRITE)
 		end_write(operation, is_completed && status == 0, is_completed);
-	if (ended.kind == OPERATION_READ && is_completed && status == 0)
+	if ((ended.kind == OPERATION_READ || ended.kind == OPERATION_COMPARE) && is_completed &&
+		status == 0)
 		check_read(operation);
+	if (ended.kind == OPERATION_COMPARE && is_completed &&
+		nvme_status_code(status) == NVME_STATUS_COMPARE_FAILURE)
+		check_mismatch(operation);
 	operation->is_busy = false;
 	operation->data = NULL;
 	if (is_completed)
@@ -144,12 +164,16 @@ static void disturb(struct host_queue *queue)
 		host_reset_controller(host);
 }
 
+static void submit_compare(const struct operation *read);
+
 static void work_done(struct operation *operation, nvme_status status)
 {
 	struct host_queue *queue = operation->queue;
 
 	if (status != NVME_STATUS_SUCCESS)
 		check_failure(operation, status);
+	else if (operation->kind == OPERATION_READ && world_is_lucky(queue->host->world, 6))
+		submit_compare(operation);
 	disturb(queue);
 	host_queue_work(queue);
 }
@@ -192,6 +216,81 @@ static void submit_blocks(struct host_queue *queue, bool is_write)
 	if (is_write)
 		operation->write = model_begin_write(operation->model, operation->start, queue->era,
 			operation->range, operation->data);
+	operation->then = work_done;
+	(void)operation_submit(operation);
+}
+
+/* What a read has found, perhaps still there. */
+static void submit_compare(const struct operation *read)
+{
+	struct operation *operation = operation_take(read->queue, NVME_IO_COMPARE);
+	uint32_t bytes = read->command.data_bytes;
+
+	if (operation == NULL)
+		return;
+	operation->command.command.nsid = read->command.command.nsid;
+	operation->kind = OPERATION_COMPARE;
+	operation->model = read->model;
+	operation->range = read->range;
+	nvme_command_set_range(&operation->command.command, read->range.first, read->range.count,
+		0);
+	operation_set_data(operation, TCP_HOST_WRITE, bytes);
+	memcpy(operation->data, read->data, bytes);
+	operation->start = ++world_of(read)->time;
+	operation->then = work_done;
+	(void)operation_submit(operation);
+}
+
+/* The range in one piece or in two. */
+static void fill_dataset(struct operation *operation)
+{
+	struct nvme_dsm_range ranges[2] = {0};
+	uint32_t first_count = operation->range.count;
+	uint32_t range_count = 1;
+
+	if (first_count > 1 && world_is_lucky(world_of(operation), 2)) {
+		first_count = world_draw(world_of(operation), 1, operation->range.count - 1);
+		range_count = 2;
+	}
+	ranges[0].slba = le64_of(operation->range.first);
+	ranges[0].block_count = le32_of(first_count);
+	ranges[1].slba = le64_of(operation->range.first + first_count);
+	ranges[1].block_count = le32_of(operation->range.count - first_count);
+	nvme_command_set_dsm(&operation->command.command, range_count, NVME_DSM_AD);
+	operation_set_data(operation, TCP_HOST_WRITE, range_count * (uint32_t)sizeof(ranges[0]));
+	memcpy(operation->data, ranges, range_count * sizeof(ranges[0]));
+}
+
+/* Deallocated memory reads zeros. */
+static void submit_erasure(struct host_queue *queue, uint8_t opcode)
+{
+	struct operation *operation = operation_take(queue, opcode);
+	struct world *world = queue->host->world;
+
+	if (operation == NULL)
+		return;
+	choose_range(operation);
+	if (opcode == NVME_IO_DATASET_MANAGEMENT)
+		fill_dataset(operation);
+	else
+		nvme_command_set_range(&operation->command.command, operation->range.first,
+			operation->range.count, world_is_lucky(world, 2) ? NVME_IO_DEAC : 0);
+	operation->kind = OPERATION_WRITE;
+	operation->write = model_begin_write(operation->model, ++world->time, queue->era,
+		operation->range, NULL);
+	operation->then = work_done;
+	(void)operation_submit(operation);
+}
+
+static void submit_verify(struct host_queue *queue)
+{
+	struct operation *operation = operation_take(queue, NVME_IO_VERIFY);
+
+	if (operation == NULL)
+		return;
+	choose_range(operation);
+	nvme_command_set_range(&operation->command.command, operation->range.first,
+		operation->range.count, 0);
 	operation->then = work_done;
 	(void)operation_submit(operation);
 }
@@ -271,12 +370,17 @@ static void submit_admin(struct host_queue *queue)
 
 static void submit_io(struct host_queue *queue)
 {
-	uint32_t choice = world_draw(queue->host->world, 0, 19);
+	uint32_t choice = world_draw(queue->host->world, 0, 22);
 
 	if (choice == 0)
 		submit_flush(queue);
+	else if (choice == 1)
+		submit_verify(queue);
+	else if (choice < 4)
+		submit_erasure(queue,
+			choice == 2 ? NVME_IO_WRITE_ZEROES : NVME_IO_DATASET_MANAGEMENT);
 	else
-		submit_blocks(queue, choice < 10);
+		submit_blocks(queue, choice < 13);
 }
 
 void host_queue_work(struct host_queue *queue)

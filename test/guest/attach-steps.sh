@@ -96,6 +96,80 @@ fio_verifies() {
 	verify small 272 --size=6M --bs=4k
 }
 
+# The last 32 MiB are used by no other step.
+spare_mb=480
+
+# fill_spare: random data on the last 32 MiB of the device
+fill_spare() {
+	dd if=/dev/urandom of="$1" bs=1M seek=$spare_mb count=32 oflag=direct conv=fsync
+}
+
+# is_zero DEVICE OFFSET-MB SIZE-MB
+is_zero() {
+	cmp -n $(($3 << 20)) <(dd if="$1" bs=1M skip="$2" count="$3" iflag=direct) /dev/zero
+}
+
+allocated_kib() {
+	ask allocated | tail -n 1
+}
+
+discards_reach_the_image() {
+	local device before after
+	device=$(namespace_of "$nqn")
+	[ "$(cat "/sys/block/$device/queue/discard_max_bytes")" -gt 0 ] || fail "no discard"
+	[ "$(cat "/sys/block/$device/queue/write_zeroes_max_bytes")" -gt 0 ] || fail "no zeroes"
+	fill_spare "/dev/$device"
+	before=$(allocated_kib)
+	blkdiscard -o $((spare_mb << 20)) -l $((16 << 20)) "/dev/$device"
+	after=$(allocated_kib)
+	[ "$after" -le $((before - 15000)) ] || fail "$after KiB of $before are left"
+	is_zero "/dev/$device" $spare_mb 16
+	! is_zero "/dev/$device" $((spare_mb + 16)) 16 || fail "more was discarded than asked for"
+	blkdiscard -z -o $(((spare_mb + 16) << 20)) -l $((16 << 20)) "/dev/$device"
+	is_zero "/dev/$device" $((spare_mb + 16)) 16
+}
+
+holes_in_a_filesystem_reach_the_image() {
+	local device before after
+	device=/dev/$(namespace_of "$nqn")
+	mount -o discard "$device" $mount_point
+	dd if=/dev/urandom of=$mount_point/hole bs=1M count=16 conv=fsync
+	before=$(allocated_kib)
+	fallocate --punch-hole -o 0 -l 16M $mount_point/hole
+	sync -f $mount_point
+	fstrim $mount_point
+	after=$(allocated_kib)
+	[ "$after" -le $((before - 15000)) ] || fail "$after KiB of $before are left"
+	cmp -n $((16 << 20)) $mount_point/hole /dev/zero
+	rm $mount_point/hole
+	umount $mount_point
+	e2fsck -fn "$device"
+}
+
+# The same commands by nvme-cli, in blocks of 512 bytes; 8 of them at a time.
+commands_do_what_they_say() {
+	local device first=$((spare_mb << 11))
+	device=/dev/$(namespace_of "$nqn")
+	equal "block size" 512 "$(blockdev --getss "$device")"
+	nvme id-ns "$device" -o json |
+		jq -e '.dlfeat == 9 and .mssrl == 2048 and .mcl == 32768 and .msrc == 255'
+	# Compare; Dataset Management and Write Zeroes; Verify and Copy.
+	nvme id-ctrl "$device" -o json |
+		jq -e '.oncs % 2 == 1 and (.oncs / 4 | floor) % 4 == 3 and (.oncs / 128 | floor) % 4 == 3'
+	fill_spare "$device"
+	dd if="$device" of=/tmp/blocks bs=512 skip=$first count=8 iflag=direct
+	nvme compare "$device" -s $first -c 7 -z 4096 -d /tmp/blocks
+	! nvme compare "$device" -s $((first + 8)) -c 7 -z 4096 -d /tmp/blocks || fail "compares"
+	nvme verify "$device" -s $first -c 7
+	nvme copy "$device" -d $((first + 16)) -s $first -b 7
+	nvme compare "$device" -s $((first + 16)) -c 7 -z 4096 -d /tmp/blocks
+	truncate -s 4096 /tmp/zeros
+	nvme write-zeroes "$device" -s $first -c 7
+	nvme compare "$device" -s $first -c 7 -z 4096 -d /tmp/zeros
+	nvme dsm "$device" -d -s $((first + 16)) -b 8
+	nvme compare "$device" -s $((first + 16)) -c 7 -z 4096 -d /tmp/zeros
+}
+
 smart_log_counts() {
 	local log
 	nvme smart-log "/dev/$(controller_of "$nqn")"
@@ -145,6 +219,9 @@ step identify 160 identify_is_plausible
 step_or_end filesystem 480 files_survive_a_mount
 step capture-stop 180 capture_stop
 step fio 480 fio_verifies
+step discard 180 discards_reach_the_image
+step holes 180 holes_in_a_filesystem_reach_the_image
+step commands 180 commands_do_what_they_say
 step smart-log 180 smart_log_counts
 step restart 480 writes_outlive_the_daemon
 step filesystem-again 240 files_are_unchanged

@@ -13,8 +13,6 @@
 #include "base/list.h"
 #include "loop/timer.h"
 
-#define OPCODE_COUNT 3
-
 struct faulty_store {
 	struct store store;
 	struct store *inner;
@@ -22,7 +20,7 @@ struct faulty_store {
 	void *context;
 	struct list held;
 	unsigned waiting_count;
-	unsigned submitted_counts[OPCODE_COUNT];
+	unsigned submitted_counts[STORE_OPCODE_COUNT];
 };
 
 struct waiting {
@@ -116,6 +114,7 @@ struct faulty_store *faulty_store_new(struct store *inner, fault_decider *decide
 	store->preferred_bytes = inner->preferred_bytes;
 	store->is_read_only = inner->is_read_only;
 	store->is_volatile = inner->is_volatile;
+	store->can_discard = inner->can_discard;
 	memcpy(store->uuid, inner->uuid, sizeof(store->uuid));
 	memcpy(store->name, inner->name, sizeof(store->name));
 	faulty->inner = inner;

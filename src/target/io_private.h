@@ -1,0 +1,82 @@
+/*
+ * What the files of I/O commands share. io.c: the table, Read, Write, Flush. io_zero.c: Write
+ * Zeroes, Dataset Management. io_compare.c: Compare, Verify. io_copy.c: Copy.
+ */
+#ifndef FERRY_TARGET_IO_PRIVATE_H
+#define FERRY_TARGET_IO_PRIVATE_H
+
+#include "nvme/io_command.h"
+#include "target/controller.h"
+#include "target/io.h"
+#include "target/namespace.h"
+#include "target/queue_private.h"
+
+#define IO_NO_NAMESPACE   (NVME_STATUS_INVALID_NAMESPACE_OR_FORMAT | NVME_STATUS_DNR)
+#define IO_PROTECTED      (NVME_STATUS_NAMESPACE_WRITE_PROTECTED | NVME_STATUS_DNR)
+#define IO_OUT_OF_RANGE   (NVME_STATUS_LBA_OUT_OF_RANGE | NVME_STATUS_DNR)
+#define IO_SIZE_EXCEEDED  (NVME_STATUS_COMMAND_SIZE_LIMIT_EXCEEDED | NVME_STATUS_DNR)
+#define IO_INVALID_FIELD  (NVME_STATUS_INVALID_FIELD | NVME_STATUS_DNR)
+#define IO_INVALID_LENGTH (NVME_STATUS_INVALID_DATA_SGL_LENGTH | NVME_STATUS_DNR)
+
+/** Find the namespace that the command names. @return whether there is one. */
+static inline bool io_find_namespace(struct target_request *request)
+{
+	const struct target_queue *queue = request->queue;
+	uint32_t index = le32_get(request->base.command.nsid) - 1;
+
+	if (index >= queue->namespace_count)
+		return false;
+	request->namespace = &queue->namespaces[index];
+	return true;
+}
+
+/** As above, for a command that writes.
+ *  @return success, or the status for a namespace that is not or may not be written to. */
+static inline nvme_status io_find_writable(struct target_request *request)
+{
+	if (!io_find_namespace(request))
+		return IO_NO_NAMESPACE;
+	return request->namespace->store->is_read_only ? IO_PROTECTED : NVME_STATUS_SUCCESS;
+}
+
+/** @return whether the namespace has @block_count blocks from @slba on. */
+static inline bool io_has_range(const struct namespace *namespace, uint64_t slba,
+	uint32_t block_count)
+{
+	uint64_t capacity = namespace_block_count(namespace);
+
+	return block_count <= capacity && slba <= capacity - block_count;
+}
+
+/** @return whether what the command writes must be on stable storage when it completes. */
+static inline bool io_is_durable(const struct target_request *request)
+{
+	return (le32_get(request->base.command.cdw12) & NVME_IO_FUA) != 0 ||
+		atomic_load_explicit(&request->queue->controller->is_write_through,
+			memory_order_relaxed);
+}
+
+/** The command brings a list of @bytes bytes. A host may send all of its buffer, up to @bytes_max:
+ *  Linux always does so. @return success or the status that ends the command. */
+nvme_status io_expect_list(struct target_request *request, uint32_t bytes, uint32_t bytes_max)
+	__attribute__((warn_unused_result));
+
+/** What @opcode was asked of the store for has failed with @error, or 0: count it and log it as
+ *  @what ("write"). @return the status, without DNR where a retry may succeed. */
+nvme_status io_note_error(struct target_request *request, const char *what,
+	enum store_opcode opcode, int error) __attribute__((warn_unused_result));
+
+/** Set up the request's series for its namespace; next, done and buffer are the caller's. */
+void io_init_series(struct target_request *request);
+
+target_request_step io_write_zeroes_begin;
+target_request_step io_write_zeroes_execute;
+target_request_step io_dataset_begin;
+target_request_step io_dataset_execute;
+target_request_step io_compare_begin;
+target_request_step io_verify_begin;
+target_request_step io_scan_execute; /* of both */
+target_request_step io_copy_begin;
+target_request_step io_copy_execute;
+
+#endif
