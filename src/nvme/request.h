@@ -16,6 +16,8 @@
  *      on the queue's loop, from within execute() or later.
  *   6. The transport sends data and completion. When the data has left, it calls the target's
  *      release() if is_lending.
+ * Between 2 and 4 the transport may withdraw the request by abandon(): because the connection ends, or
+ * because it fails the command itself, with the status it has set.
  * A connection that ends between 4 and 5 changes nothing for the target: it completes the request as
  * ever and the transport then drops it.
  */

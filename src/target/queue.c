@@ -170,8 +170,14 @@ void target_queue_execute(struct target_queue *queue, struct request *base)
 /* The target keeps nothing of a request that is not in execution. */
 void target_queue_abandon(struct target_queue *queue, struct request *base)
 {
-	(void)queue;
-	(void)base;
+	struct target_request *request = container_of(base, struct target_request, base);
+
+	if (base->status == NVME_STATUS_SUCCESS)
+		return;
+	target_request_note_failure(request, base->status);
+	log_write(queue->target->log, LOG_LEVEL_WARNING, "data damaged",
+		"%s: the data of opcode %02xh arrived damaged: %s", queue->name,
+		base->command.opcode, nvme_status_text(base->status));
 }
 
 /* Nor of memory that it has lent: a store's stays as long as the store. */

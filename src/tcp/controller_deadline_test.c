@@ -238,7 +238,8 @@ static void test_controller_deadline_passes_when_the_host_does_not_close(void **
 			tcp_controller_queue_end(peer.queue, "shut down");
 		controller_peer_send(&peer, 0);
 		expect_end_after(&peer, i == 0 ? 600 : 700,
-			i == 0 ? "closed: shut down\n" : "closed: PDU sequence error\n");
+			i == 0 ? "closed: shut down\n"
+			       : "closed: PDU sequence error (FES 2, FEI 0h)\n");
 	}
 }
 

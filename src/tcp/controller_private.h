@@ -23,6 +23,9 @@
 #define QUEUE_PUT_BYTES (2u * PDU_TERMINATE_BYTES_MAX)
 #define QUEUE_PIECES    2u
 
+#define REASON_BYTES 128
+#define CID_WORDS    (65536u / 64)
+
 enum slot_state {
 	SLOT_FREE,
 	SLOT_WAITING_BUFFER, /* begun; the pool is empty */
@@ -41,6 +44,7 @@ struct slot {
 	enum slot_state state;
 	uint16_t index;          /* the TTAG of its R2T */
 	bool has_r2t;            /* data is awaited by R2T, not in the capsule */
+	bool is_damaged;         /* a digest of its data was wrong */
 	uint32_t received_bytes; /* of the data that the R2T asked for */
 	uint64_t r2t_ns;         /* when the R2T was put */
 };
@@ -65,7 +69,7 @@ struct tcp_controller_queue {
 	bool is_finished;    /* our half is closed: only the peer's close is awaited */
 	bool is_ended_told;
 	bool is_held_for_room; /* a capsule is held until output has drained */
-	uint8_t host_pda;      /* HPDA: alignment of data we send */
+	uint8_t data_pdo;      /* where data begin in C2HData, by HPDA */
 	uint16_t entries;
 	uint16_t sqhd;
 	unsigned busy_count;         /* slots not free */
@@ -86,6 +90,8 @@ struct tcp_controller_queue {
 	struct loop *loop;
 	struct loop_task closed_task;
 	const char *reason;
+	char reason_text[REASON_BYTES]; /* one that is not a constant */
+	uint64_t cids[CID_WORDS];       /* a bit for each command that is owed a completion */
 };
 
 static inline struct request *slot_request(struct slot *slot)
@@ -124,21 +130,45 @@ void controller_complete(struct request *request);
 /** Put an R2T for all of the slot's data. */
 void controller_send_r2t(struct slot *slot);
 
-/** Put a completion for a request that was not begun. */
+/** Put a completion for a request that is not above. */
 void controller_refuse(struct slot *slot, uint16_t status);
+
+/** Put a completion for @command, whose CID is that of another in flight. */
+void controller_refuse_cid(struct tcp_controller_queue *queue, const struct nvme_command *command);
+
+/** Whether a command of this @cid is owed a completion; note that one is, or no longer is. */
+static inline bool controller_has_cid(const struct tcp_controller_queue *queue, uint16_t cid)
+{
+	return (queue->cids[cid / 64] >> cid % 64 & 1) != 0;
+}
+
+static inline void controller_toggle_cid(struct tcp_controller_queue *queue, uint16_t cid)
+{
+	queue->cids[cid / 64] ^= (uint64_t)1 << cid % 64;
+}
 
 /** Give back what the slot holds and free it. */
 void controller_free_slot(struct slot *slot);
 
-/** Take a free slot. There is one. */
-static inline struct slot *controller_take_slot(struct tcp_controller_queue *queue)
+/** Take a free slot, of which there is one, for @command. */
+static inline struct slot *controller_take_slot(struct tcp_controller_queue *queue,
+	const struct nvme_command *command)
 {
 	struct slot *slot = queue->free_slots;
 
 	queue->free_slots = slot->next_free;
 	queue->busy_count++;
 	queue->owing_count++;
+	slot_request(slot)->command = *command;
+	controller_toggle_cid(queue, le16_get(command->cid));
 	return slot;
+}
+
+/** The slot's completion is put, or will not be. */
+static inline void controller_settle(struct slot *slot)
+{
+	slot->queue->owing_count--;
+	controller_toggle_cid(slot->queue, le16_get(slot_request(slot)->command.cid));
 }
 
 /** The host broke a rule: say so in a TermReq and end (struct receiver_handler.fault). */

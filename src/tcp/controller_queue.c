@@ -7,6 +7,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #define MS_NS 1000000u
@@ -53,9 +54,10 @@ void controller_free_slot(struct slot *slot)
 	if (queue->capsule_slot == slot)
 		queue->capsule_slot = NULL;
 	if (slot->state != SLOT_SENDING)
-		queue->owing_count--;
+		controller_settle(slot);
 	slot->state = SLOT_FREE;
 	slot->has_r2t = false;
+	slot->is_damaged = false;
 	slot->next_free = queue->free_slots;
 	queue->free_slots = slot;
 	queue->busy_count--;
@@ -167,7 +169,10 @@ void controller_terminate(void *context, struct pdu_fault fault, const uint8_t *
 		memcpy(stream_put(queue->stream, bytes), pdu, bytes);
 	}
 	queue->is_terminating = true;
-	begin_end(queue, pdu_fes_text(fault.fes), queue->options.deadlines.terminate_ms);
+	if (queue->reason_text[0] == '\0')
+		(void)snprintf(queue->reason_text, sizeof(queue->reason_text),
+			"%s (FES %u, FEI %xh)", pdu_fes_text(fault.fes), fault.fes, fault.fei);
+	begin_end(queue, queue->reason_text, queue->options.deadlines.terminate_ms);
 }
 
 /* The time of a PDU runs from its first byte, or from when it was no longer held. */

@@ -14,6 +14,10 @@
  * Memory: a fixed part at the start with one request; the requests and the output of the queue when
  * its size is known; data buffers from the loop's pool. With the pool empty R2Ts are withheld,
  * and the stream is paused where in-capsule data has no place to go; no command fails for it.
+ *
+ * Digests: data whose digest is wrong fails its command with Transient Transport Error, once all of
+ * the data asked for has come, and nothing else. Memory lent from above may change while it is sent:
+ * with data digests it is copied into a buffer first.
  */
 #ifndef FERRY_TCP_CONTROLLER_QUEUE_H
 #define FERRY_TCP_CONTROLLER_QUEUE_H
@@ -40,11 +44,19 @@ struct tcp_deadlines {
 
 struct tcp_deadlines tcp_deadlines_default(void);
 
+/* What the controller says to a host's wish for a digest. */
+enum tcp_digest_policy {
+	TCP_DIGEST_AS_ASKED, /* the host decides */
+	TCP_DIGEST_REQUIRE,  /* a host that does not ask is refused by a TermReq */
+	TCP_DIGEST_REFUSE,   /* never; a host may then give up */
+};
+
 struct tcp_controller_options {
 	struct tcp_deadlines deadlines;
 	uint32_t data_max;    /* MAXH2CDATA, 4096..16 MiB, a multiple of 4; default 256 KiB */
 	uint32_t capsule_max; /* in-capsule data of any command that is read: the target's I/O
 				  * limit or 8192, whichever is larger */
+	enum tcp_digest_policy header_digest, data_digest;
 	size_t request_bytes; /* of a request with what the upper layer keeps behind it */
 };
 

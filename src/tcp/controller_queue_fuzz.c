@@ -6,7 +6,7 @@
  *  OFFSET  SIZE  MEANING
  *       0     1  1 flow control is off, 2 requests are held, 4 a small window, 8 no buffers at first,
  *                16 Connect is not sent, 32 bytes come in small pieces, 64 ended, not closed, 128 reset
- *       1     1  seed
+ *       1     1  seed; 128: data digests are used
  *       2     -  what the host sends
  */
 #include "tcp/controller_queue.h"
@@ -26,6 +26,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t data_bytes);
 
 #define ENTRIES    8
 #define DATA_BYTES 65536u
+
+enum {
+	DATA_DIGEST = 128, /* of the seed */
+};
 
 enum {
 	FLOW_CONTROL_OFF = 1,
@@ -49,7 +53,7 @@ struct fuzz {
 	unsigned above_count; /* begun, not completed or abandoned */
 	unsigned lent_count;
 	bool is_ended;
-	uint8_t set;
+	uint8_t set, seed;
 	struct pool_share shares[2];
 	struct pool_request buffers[2];
 	uint8_t *lent;
@@ -188,6 +192,8 @@ static void send_opening(struct fuzz *fuzz)
 	struct pdu_ic_request ic = {.hpda = 0};
 	struct pdu_command connect = {.command.opcode = 0x7d};
 
+	if ((fuzz->seed & DATA_DIGEST) != 0)
+		ic.dgst = PDU_IC_FLAG_DATA_DIGEST;
 	pdu_set_common(&ic.common, PDU_IC_REQUEST, sizeof(ic), 0, sizeof(ic));
 	pdu_set_common(&connect.common, PDU_COMMAND, sizeof(connect), 0, sizeof(connect));
 	memcpy(stream_put(fuzz->host, sizeof(ic)), &ic, sizeof(ic));
@@ -256,7 +262,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t data_bytes)
 	if (data_bytes < 2 || data_bytes > 16384)
 		return 0;
 	fuzz.set = data[0];
-	random_init(&fuzz.random, data[1]);
+	fuzz.seed = data[1];
+	random_init(&fuzz.random, fuzz.seed);
 	simulated_clock_init(&fuzz.clock, 1);
 	fuzz.lent = calloc(1, DATA_BYTES);
 	assert(fuzz.lent != NULL);

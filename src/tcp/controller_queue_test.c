@@ -24,19 +24,6 @@ static void send_data(struct controller_peer *peer, uint16_t cid, uint16_t ttag,
 	controller_peer_send_data(peer, &data);
 }
 
-static void test_controller_queue_agrees_to_no_digest_when_the_host_asks(void **state)
-{
-	struct pdu_ic_request ic = {.common.type = PDU_IC_REQUEST, .hpda = 31, .dgst = 3};
-	struct controller_peer peer;
-
-	(void)state;
-	controller_peer_open(&peer, NULL, NULL);
-	pdu_maker_add(&peer.maker, &ic, NULL, 0);
-	controller_peer_send(&peer, 0);
-	controller_peer_expect(&peer, "", "ICResp cpda 0 digests 0 data 262144\n");
-	controller_peer_end(&peer);
-}
-
 static void test_controller_queue_runs_one_command_when_it_is_not_sized(void **state)
 {
 	struct nvme_command connect = controller_peer_command(0x7f, 5, 1024);
@@ -379,7 +366,6 @@ static void test_controller_queue_withdraws_all_when_it_ends_while_the_pool_is_e
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_controller_queue_agrees_to_no_digest_when_the_host_asks),
 		cmocka_unit_test(test_controller_queue_runs_one_command_when_it_is_not_sized),
 		cmocka_unit_test(
 			test_controller_queue_counts_sqhd_by_its_size_when_connects_failed_before),

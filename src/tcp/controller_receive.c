@@ -7,6 +7,7 @@
 #include "tcp/controller_private.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <string.h>
 
 static const struct receiver_answer go_on;
@@ -17,16 +18,53 @@ static struct receiver_answer refuse(enum pdu_fes fes, uint32_t fei)
 	return (struct receiver_answer){.fault = {fes, fei}};
 }
 
-/* 3.3.1: the digests that both ends want, the controller's alignment (none), its data limit. */
+/* 3.3.1: a digest is used when both ends want it.
+ * @return whether the host may be served; if so, what is used in *ret_dgst */
+static bool agree_on_digests(struct tcp_controller_queue *queue, uint8_t asked, uint8_t *ret_dgst)
+{
+	const struct {
+		enum tcp_digest_policy policy;
+		uint8_t bit;
+		const char *name;
+	} digests[] = {
+		{queue->options.header_digest, PDU_IC_FLAG_HEADER_DIGEST, "header"},
+		{queue->options.data_digest, PDU_IC_FLAG_DATA_DIGEST, "data"},
+	};
+	uint8_t agreed = 0;
+
+	for (unsigned i = 0; i < sizeof(digests) / sizeof(digests[0]); i++) {
+		bool is_asked = (asked & digests[i].bit) != 0;
+
+		if (!is_asked && digests[i].policy == TCP_DIGEST_REQUIRE) {
+			(void)snprintf(queue->reason_text, sizeof(queue->reason_text),
+				"the host does not ask for %s digests, which are required",
+				digests[i].name);
+			return false;
+		}
+		if (is_asked && digests[i].policy != TCP_DIGEST_REFUSE)
+			agreed |= digests[i].bit;
+	}
+	*ret_dgst = agreed;
+	return true;
+}
+
+/* 3.3.1: the digests, the controller's alignment (none), its data limit. MAXR2T is honoured by asking
+ * for all of a command's data with one R2T. */
 static struct receiver_answer take_ic_request(struct tcp_controller_queue *queue,
 	const struct pdu *pdu)
 {
+	struct pdu_rules *rules = &queue->receiver.rules;
 	struct pdu_ic_request ic;
 	struct pdu_ic_response response = {0};
 
 	memcpy(&ic, pdu->header, sizeof(ic));
-	queue->host_pda = ic.hpda;
-	/* No digest is agreed to: an ICResp may always clear what the host asked for. */
+	if (!agree_on_digests(queue, ic.dgst, &response.dgst))
+		return refuse(PDU_FES_UNSUPPORTED, offsetof(struct pdu_ic_request, dgst));
+	rules->has_header_digest = (response.dgst & PDU_IC_FLAG_HEADER_DIGEST) != 0;
+	rules->has_data_digest = (response.dgst & PDU_IC_FLAG_DATA_DIGEST) != 0;
+	queue->data_pdo = pdu_data_offset(sizeof(struct pdu_data) +
+			(rules->has_header_digest ? PDU_DIGEST_BYTES : 0),
+		ic.hpda);
 	pdu_set_common(&response.common, PDU_IC_RESPONSE, sizeof(response), 0, sizeof(response));
 	response.maxh2cdata = le32_of(queue->options.data_max);
 	memcpy(stream_put(queue->stream, sizeof(response)), &response, sizeof(response));
@@ -41,7 +79,8 @@ static void go_on_with_buffer(struct slot *slot)
 {
 	struct request *request = slot_request(slot);
 
-	request->data = slot->buffer.buffer;
+	if (!request->is_lending)
+		request->data = slot->buffer.buffer;
 	if (request->transfer == REQUEST_TO_HOST) {
 		controller_execute(slot);
 	} else if (request->capsule_bytes == 0) {
@@ -70,8 +109,8 @@ static void start_request(struct slot *slot)
 	struct tcp_controller_queue *queue = slot->queue;
 	struct request *request = slot_request(slot);
 
-	if (request->transfer == REQUEST_NO_DATA || request->is_lending ||
-		request->data_bytes == 0) {
+	if (request->transfer == REQUEST_NO_DATA || request->data_bytes == 0 ||
+		(request->is_lending && !queue->receiver.rules.has_data_digest)) {
 		controller_execute(slot);
 		return;
 	}
@@ -88,12 +127,21 @@ static void start_request(struct slot *slot)
 
 static struct slot *begin_request(struct tcp_controller_queue *queue, const struct pdu *pdu)
 {
-	struct slot *slot = controller_take_slot(queue);
-	struct request *request = slot_request(slot);
+	struct nvme_command command;
+	struct request *request;
+	struct slot *slot;
 	uint16_t status;
 
-	memcpy(&request->command, pdu->header + sizeof(struct pdu_common),
-		sizeof(request->command));
+	/* Base 2.0, 3.3.1.1: SQHD follows the last command fetched. */
+	if (++queue->sqhd == queue->entries)
+		queue->sqhd = 0;
+	memcpy(&command, pdu->header + sizeof(struct pdu_common), sizeof(command));
+	if (controller_has_cid(queue, le16_get(command.cid))) {
+		controller_refuse_cid(queue, &command);
+		return NULL;
+	}
+	slot = controller_take_slot(queue, &command);
+	request = slot_request(slot);
 	request->capsule_bytes = pdu->data_bytes;
 	request->complete = controller_complete;
 	request->transfer = REQUEST_NO_DATA;
@@ -102,10 +150,6 @@ static struct slot *begin_request(struct tcp_controller_queue *queue, const stru
 	request->data = NULL;
 	request->result = 0;
 	request->status = 0;
-
-	/* Base 2.0, 3.3.1.1: SQHD follows the last command fetched. */
-	if (++queue->sqhd == queue->entries)
-		queue->sqhd = 0;
 	status = queue->handler->begin(queue->context, request);
 	if (status != 0) {
 		controller_refuse(slot, status);
@@ -184,6 +228,20 @@ static struct receiver_answer take_data(struct tcp_controller_queue *queue, cons
 	return (struct receiver_answer){.data = request->data + offset};
 }
 
+/* Its quoted header is of no use to us: the host is about to close. */
+static struct receiver_answer take_terminate(struct tcp_controller_queue *queue,
+	const struct pdu *pdu)
+{
+	unsigned fes = le16_load(pdu->header + offsetof(struct pdu_terminate, fes));
+
+	(void)snprintf(queue->reason_text, sizeof(queue->reason_text),
+		"the host ended the connection with a TermReq: %s (FES %u, FEI %xh)",
+		pdu_fes_text(fes), fes,
+		le32_load(pdu->header + offsetof(struct pdu_terminate, fei)));
+	tcp_controller_queue_end(queue, queue->reason_text);
+	return go_on;
+}
+
 static struct receiver_answer take_header(void *context, const struct pdu *pdu)
 {
 	struct tcp_controller_queue *queue = context;
@@ -200,9 +258,7 @@ static struct receiver_answer take_header(void *context, const struct pdu *pdu)
 	case PDU_H2C_DATA:
 		return take_data(queue, pdu);
 	case PDU_H2C_TERMINATE:
-		/* Its quoted header is of no use to us: the host is about to close. */
-		tcp_controller_queue_end(queue, "the host ended the connection with a TermReq");
-		return go_on;
+		return take_terminate(queue, pdu);
 	case PDU_IC_RESPONSE:
 	case PDU_C2H_TERMINATE:
 	case PDU_RESPONSE:
@@ -213,13 +269,25 @@ static struct receiver_answer take_header(void *context, const struct pdu *pdu)
 	return refuse(PDU_FES_HEADER_FIELD, 0);
 }
 
+/* 3.3.1.2: the command fails, not the connection. */
+static void fail_damaged(struct slot *slot)
+{
+	struct tcp_controller_queue *queue = slot->queue;
+	struct request *request = slot_request(slot);
+
+	request->result = 0;
+	request->status = NVME_STATUS_TRANSIENT_TRANSPORT_ERROR;
+	queue->above_count--;
+	queue->handler->abandon(queue->context, request);
+	controller_refuse(slot, request->status);
+}
+
 static struct pdu_fault data_arrived(void *context, const struct pdu *pdu, bool is_intact)
 {
 	static const struct pdu_fault no_fault;
 	struct tcp_controller_queue *queue = context;
 	struct slot *slot;
 
-	(void)is_intact;
 	if (pdu->type == PDU_COMMAND) {
 		slot = queue->capsule_slot;
 		queue->capsule_slot = NULL;
@@ -229,11 +297,17 @@ static struct pdu_fault data_arrived(void *context, const struct pdu *pdu, bool 
 		memcpy(&data, pdu->header, sizeof(data));
 		slot = queue->slots[le16_get(data.ttag)];
 		slot->received_bytes += pdu->data_bytes;
+		/* All that the R2T asks for still comes, and must find its slot. */
+		slot->is_damaged = slot->is_damaged || !is_intact;
 		if (slot->received_bytes < slot_request(slot)->data_bytes)
 			return no_fault;
 		list_remove(&slot->link);
 	}
-	if (slot != NULL)
+	if (slot == NULL)
+		return no_fault;
+	if (slot->is_damaged || !is_intact)
+		fail_damaged(slot);
+	else
 		controller_execute(slot);
 	return no_fault;
 }

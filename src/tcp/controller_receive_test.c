@@ -29,7 +29,7 @@ static void test_controller_receive_refuses_any_pdu_when_ic_req_has_not_come(voi
 			controller_peer_send_command(&peer, &command, false);
 		else
 			controller_peer_send_data(&peer, &data);
-		controller_peer_expect(&peer, "ended\nclosed: PDU sequence error\n",
+		controller_peer_expect(&peer, "ended\nclosed: PDU sequence error (FES 2, FEI 0h)\n",
 			i == 0 ? "TermReq FES 2 FEI 0 of 04 00 48 00 48 00 00 00"
 				 " 00 40 01 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00"
 				 " 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 5a"
@@ -50,7 +50,7 @@ static void test_controller_receive_refuses_ic_req_when_it_came_before(void **st
 	pdu_maker_add_ic_request(&peer.maker, 0);
 	pdu_maker_add_ic_request(&peer.maker, 0);
 	controller_peer_send(&peer, 0);
-	controller_peer_expect(&peer, "ended\nclosed: PDU sequence error\n", NULL);
+	controller_peer_expect(&peer, "ended\nclosed: PDU sequence error (FES 2, FEI 0h)\n", NULL);
 	assert_int_equal(peer.host.received_bytes, 128 + 152);
 	assert_int_equal(peer.host.received[128 + 8], PDU_FES_SEQUENCE);
 	controller_peer_end(&peer);
@@ -67,7 +67,7 @@ static void test_controller_receive_quotes_eight_bytes_when_a_common_header_is_w
 	memcpy(peer.maker.bytes, bytes, sizeof(bytes));
 	peer.maker.used = sizeof(bytes);
 	controller_peer_send(&peer, 0);
-	controller_peer_expect(&peer, "ended\nclosed: invalid PDU header field\n",
+	controller_peer_expect(&peer, "ended\nclosed: invalid PDU header field (FES 1, FEI 0h)\n",
 		"TermReq FES 1 FEI 0 of 09 00 18 00 18 00 00 00\n");
 	assert_int_equal(peer.host.closed_calls, 1);
 	assert_int_equal(peer.host.error, 0);
@@ -146,8 +146,9 @@ static void test_controller_receive_answers_nothing_when_a_term_req_comes(void *
 			peer.maker.bytes[4] = 200;
 		controller_peer_send(&peer, 0);
 		controller_peer_expect(&peer,
-			i == 3 ? "ended\nclosed: invalid PDU header field\n"
-			       : "ended\nclosed: the host ended the connection with a TermReq\n",
+			i == 3 ? "ended\nclosed: invalid PDU header field (FES 1, FEI 4h)\n"
+			       : "ended\nclosed: the host ended the connection with a TermReq: "
+				 "invalid PDU header field (FES 1, FEI 0h)\n",
 			"");
 		controller_peer_end(&peer);
 	}
@@ -170,7 +171,7 @@ static void test_controller_receive_drops_what_follows_when_it_has_sent_a_term_r
 	controller_peer_send(&peer, 0);
 	/* No completion follows a TermReq. */
 	controller_peer_complete(&peer, 1);
-	controller_peer_expect(&peer, "ended\nclosed: PDU sequence error\n", NULL);
+	controller_peer_expect(&peer, "ended\nclosed: PDU sequence error (FES 2, FEI 0h)\n", NULL);
 	assert_int_equal(peer.host.received_bytes, 128 + 24 + 152);
 	controller_peer_end(&peer);
 }
@@ -240,6 +241,35 @@ static void test_controller_receive_gives_all_back_when_it_is_broken_off_at_any_
 	}
 }
 
+/* The first of the two goes on as if nothing had happened; the id is free when it is answered. */
+static void test_controller_receive_refuses_a_command_when_its_id_is_in_flight(void **state)
+{
+	struct nvme_command again = controller_peer_command(1, 1, 512);
+	struct pdu_data data = controller_peer_data(1, 0, 0, 512, true);
+	struct controller_peer peer;
+
+	(void)state;
+	controller_peer_open(&peer, NULL, NULL);
+	controller_peer_connect(&peer, 8, false);
+	send_command(&peer, 1, 1, 512);
+	controller_peer_expect(&peer, "begin 1\n", "R2T 1 ttag 0 0+512\n");
+	controller_peer_send_command(&peer, &again, true);
+	send_command(&peer, 0, 1, 0);
+	send_command(&peer, 0, 0x8001, 0);
+	controller_peer_expect(&peer, "begin 32769\nexecute 32769\n",
+		"done 1 status 3 sqhd 3 result 0\ndone 1 status 3 sqhd 4 result 0\n"
+		"done 32769 status 0 sqhd 5 result 0\n");
+	controller_peer_send_data(&peer, &data);
+	controller_peer_expect(&peer, "execute 1\n", "done 1 status 0 sqhd 5 result 0\n");
+	/* By reads, refused commands and completions the id becomes free. */
+	for (unsigned i = 0; i < 3; i++)
+		send_command(&peer, i == 0 ? 2 : i == 1 ? 0xff : 0, 1, 512);
+	controller_peer_expect(&peer, "begin 1\nexecute 1\nbegin 1\nbegin 1\nexecute 1\n",
+		"data 1 0+512 at 24 last\ndone 1 status 0 sqhd 6 result 0\n"
+		"done 1 status 2 sqhd 7 result 0\ndone 1 status 0 sqhd 0 result 0\n");
+	controller_peer_end(&peer);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -253,6 +283,8 @@ int main(void)
 			test_controller_receive_drops_what_follows_when_it_has_sent_a_term_req),
 		cmocka_unit_test(
 			test_controller_receive_gives_all_back_when_it_is_broken_off_at_any_time),
+		cmocka_unit_test(
+			test_controller_receive_refuses_a_command_when_its_id_is_in_flight),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

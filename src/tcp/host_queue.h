@@ -9,6 +9,9 @@
  *   ready    commands go and come
  *   failed   the stream ended or the controller broke a rule; each command ends with an error
  *
+ * A read whose data digest is wrong ends with Transient Transport Error as its status, and nothing
+ * else ends.
+ *
  * A controller that broke a rule is told so by H2CTermReq and has TCP_HOST_TERMINATE_MS to close,
  * during which nothing it sends is looked at; then the queue has failed.
  */
@@ -57,6 +60,8 @@ struct tcp_host_queue_options {
 	uint16_t entries; /* of the submission queue, 2..TCP_HOST_ENTRIES_MAX */
 	uint32_t capsule_data_bytes; /* in-capsule data of an I/O command, from IOCCSZ; 0: none */
 	bool is_flow_control_off;    /* asked for in Connect: SUCCESS flags are legal */
+	bool has_header_digest;      /* asked for in ICReq; a controller that refuses is refused */
+	bool has_data_digest;
 };
 
 struct tcp_host_queue_handler {

@@ -99,6 +99,13 @@ void host_slot_complete(struct host_slot *slot, const struct nvme_completion *co
 void host_queue_say(struct tcp_host_queue *queue, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
+/** @return the digests asked for, as in DGST. */
+static inline uint8_t host_queue_digests(const struct tcp_host_queue *queue)
+{
+	return (uint8_t)((queue->options.has_header_digest ? PDU_IC_FLAG_HEADER_DIGEST : 0) |
+		(queue->options.has_data_digest ? PDU_IC_FLAG_DATA_DIGEST : 0));
+}
+
 /* host_send.c */
 
 /** @return put bytes and pieces to reserve for the output of all commands. */

@@ -64,27 +64,43 @@ static struct host_slot *find_slot(struct tcp_host_queue *queue, uint16_t cid)
 	return is_sent(slot) ? slot : NULL;
 }
 
-static uint8_t data_offset(size_t header_bytes, uint8_t cpda)
+/* Digests are used as asked for, or the controller is refused. */
+static struct receiver_answer check_digests(struct tcp_host_queue *queue, uint8_t dgst)
 {
-	size_t alignment = (cpda + 1u) * 4;
+	struct pdu_fault fault = bad_field(offsetof(struct pdu_ic_response, dgst));
+	uint8_t asked = host_queue_digests(queue);
 
-	return (uint8_t)((header_bytes + alignment - 1) / alignment * alignment);
+	if ((dgst & ~asked) != 0)
+		return refuse(queue, fault,
+			"its ICResp turns on digests that were not asked for (DGST %u)", dgst);
+	if (dgst == asked)
+		return accepted;
+	host_queue_say(queue, "the controller refuses %s digests",
+		(asked & ~dgst & PDU_IC_FLAG_HEADER_DIGEST) != 0 ? "header" : "data");
+	fault.fes = PDU_FES_UNSUPPORTED;
+	return (struct receiver_answer){.fault = fault};
 }
 
 static struct receiver_answer take_ic_response(struct tcp_host_queue *queue, const struct pdu *pdu)
 {
+	struct pdu_rules *rules = &queue->receiver.rules;
+	struct receiver_answer answer;
 	struct pdu_ic_response response;
+	uint32_t digest_bytes;
 
 	memcpy(&response, pdu->header, sizeof(response));
 	if (queue->state != HOST_QUEUE_OPENING)
 		return refuse(queue, sequence_fault, "it sent a second ICResp");
-	if (response.dgst != 0)
-		return refuse(queue, bad_field(offsetof(struct pdu_ic_response, dgst)),
-			"its ICResp turns on digests that were not asked for (DGST %u)",
-			response.dgst);
+	answer = check_digests(queue, response.dgst);
+	if (answer.fault.fes != PDU_FES_NONE)
+		return answer;
+	rules->has_header_digest = queue->options.has_header_digest;
+	rules->has_data_digest = queue->options.has_data_digest;
+	digest_bytes = rules->has_header_digest ? PDU_DIGEST_BYTES : 0;
 	queue->maxh2cdata = le32_get(response.maxh2cdata);
-	queue->command_pdo = data_offset(sizeof(struct pdu_command), response.cpda);
-	queue->data_pdo = data_offset(sizeof(struct pdu_data), response.cpda);
+	queue->command_pdo =
+		pdu_data_offset(sizeof(struct pdu_command) + digest_bytes, response.cpda);
+	queue->data_pdo = pdu_data_offset(sizeof(struct pdu_data) + digest_bytes, response.cpda);
 	if (host_queue_become_ready(queue) != 0) {
 		host_queue_say(queue, "out of memory");
 		host_queue_terminate(queue, -ENOMEM);

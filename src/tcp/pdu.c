@@ -222,6 +222,20 @@ void pdu_set_common(struct pdu_common *ret_common, enum pdu_type type, uint8_t h
 		.plen = le32_of(plen)};
 }
 
+void pdu_put_header_digest(uint8_t *header, size_t header_bytes)
+{
+	le32 digest = le32_of(crc32c(0, header, header_bytes));
+
+	memcpy(header + header_bytes, &digest, sizeof(digest));
+}
+
+uint8_t pdu_data_offset(uint32_t header_bytes, uint8_t pda)
+{
+	uint32_t alignment = (pda + 1u) * 4;
+
+	return (uint8_t)((header_bytes + alignment - 1) / alignment * alignment);
+}
+
 size_t pdu_make_terminate(bool is_controller, struct pdu_fault fault, const uint8_t *header,
 	size_t header_bytes, uint8_t ret_pdu[PDU_TERMINATE_BYTES_MAX])
 {

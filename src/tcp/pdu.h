@@ -186,6 +186,13 @@ uint32_t pdu_header_bytes(const struct pdu_rules *rules, const struct pdu_common
 void pdu_set_common(struct pdu_common *ret_common, enum pdu_type type, uint8_t hlen, uint8_t pdo,
 	uint32_t plen);
 
+/** Put the digest of the @header_bytes at @header behind them, where there is room for it. */
+void pdu_put_header_digest(uint8_t *header, size_t header_bytes);
+
+/** @return where data begin behind a header of @header_bytes, its digest included, for a receiver that
+ *  wants them aligned by @pda. */
+uint8_t pdu_data_offset(uint32_t header_bytes, uint8_t pda);
+
 /** Make a TermReq for @fault at @header (@header_bytes of the offending PDU, at most 128 are sent).
  *  @return its length in bytes. */
 size_t pdu_make_terminate(bool is_controller, struct pdu_fault fault, const uint8_t *header,

@@ -228,6 +228,8 @@ static void open_queue(struct host_queue *queue)
 		.is_admin = queue->qid == 0,
 		.entries = (uint16_t)world_draw(world, queue->qid == 0 ? 32 : 2, 32),
 		.is_flow_control_off = world_is_lucky(world, 3),
+		.has_header_digest = queue->host->has_header_digest,
+		.has_data_digest = queue->host->has_data_digest,
 	};
 
 	if (world_is_lucky(world, 2))
@@ -248,6 +250,8 @@ static void timer_fired(struct timer *timer)
 	} else if (host->state == HOST_OFF && host->world->operations_left > 0) {
 		host->state = HOST_STARTING;
 		host->queue_count = world_draw(host->world, 2, HOST_QUEUES_MAX);
+		host->has_header_digest = world_is_lucky(host->world, 3);
+		host->has_data_digest = world_is_lucky(host->world, 3);
 		open_queue(&host->queues[0]);
 	}
 }

@@ -67,7 +67,8 @@ struct host {
 	unsigned index;
 	enum host_state state;
 	uint16_t cntlid;
-	unsigned queue_count;    /* with the admin queue */
+	unsigned queue_count; /* with the admin queue */
+	bool has_header_digest, has_data_digest;
 	struct timer timer;      /* start anew, or connect queues that are missing */
 	struct timer poll_timer; /* look at CSTS again */
 	struct host_queue queues[HOST_QUEUES_MAX];

@@ -9,6 +9,8 @@
 
 #include <cmocka.h>
 
+#include "base/crc32c.h"
+
 static void tell(char *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 static void tell(char *text, const char *format, ...)
@@ -77,6 +79,8 @@ static void connect_queue(struct controller_peer *peer, struct request *request)
 static void complete(struct controller_peer *peer, struct request *request)
 {
 	static const size_t behind = sizeof(struct request) + 32;
+	uint8_t *lent;
+	size_t bytes;
 
 	/* What the layer above keeps behind the request is its own. */
 	assert_int_equal(((uint8_t *)request)[behind - 1], 0);
@@ -92,7 +96,11 @@ static void complete(struct controller_peer *peer, struct request *request)
 	if (request->transfer == REQUEST_TO_HOST && request->status == 0)
 		fill(request->data, cid_of(request), 0, request->data_bytes);
 	peer->gone_count++;
+	lent = request->is_lending && request->status == 0 ? request->data : NULL;
+	bytes = request->data_bytes;
 	request->complete(request);
+	if (peer->is_scribbling && lent != NULL)
+		memset(lent, 0xee, bytes);
 }
 
 static void above_execute(void *context, struct request *request)
@@ -152,12 +160,15 @@ static const struct tcp_controller_handler handler = {above_begin, above_execute
 
 static void tell_data(struct controller_peer *peer, const uint8_t *bytes)
 {
+	uint32_t datal, digest_bytes = peer->maker.has_data_digest ? PDU_DIGEST_BYTES : 0;
 	struct pdu_data pdu;
-	uint32_t datal;
 
 	memcpy(&pdu, bytes, sizeof(pdu));
 	datal = le32_get(pdu.datal);
-	assert_int_equal(le32_get(pdu.common.plen), pdu.common.pdo + datal);
+	assert_int_equal(le32_get(pdu.common.plen), pdu.common.pdo + datal + digest_bytes);
+	if (digest_bytes > 0)
+		assert_int_equal(le32_load(bytes + pdu.common.pdo + datal),
+			crc32c(0, bytes + pdu.common.pdo, datal));
 	assert_true(
 		is_filled(bytes + pdu.common.pdo, le16_get(pdu.cccid), le32_get(pdu.datao), datal));
 	tell(peer->wire, "data %u %u+%u at %u%s%s\n", le16_get(pdu.cccid), le32_get(pdu.datao),
@@ -170,7 +181,6 @@ static void tell_response(struct controller_peer *peer, const uint8_t *bytes)
 	struct pdu_response pdu;
 
 	memcpy(&pdu, bytes, sizeof(pdu));
-	assert_int_equal(le32_get(pdu.common.plen), sizeof(pdu));
 	tell(peer->wire, "done %u status %x sqhd %u result %" PRIx64 "\n",
 		le16_get(pdu.completion.cid), nvme_completion_status(&pdu.completion),
 		le16_get(pdu.completion.sqhd), nvme_completion_result(&pdu.completion));
@@ -215,8 +225,13 @@ static void tell_pdu(struct controller_peer *peer, const uint8_t *bytes, uint32_
 
 static void hear(struct controller_peer *peer)
 {
-	struct pdu_rules rules = {.data_max = 1u << 20};
+	struct pdu_rules rules = {
+		.has_header_digest = peer->maker.has_header_digest,
+		.has_data_digest = peer->maker.has_data_digest,
+		.data_max = 1u << 20,
+	};
 	struct pdu_common common;
+	struct pdu pdu;
 	size_t left;
 
 	while ((left = peer->host.received_bytes - peer->heard_bytes) >= sizeof(common)) {
@@ -226,6 +241,7 @@ static void hear(struct controller_peer *peer)
 		if (left < le32_get(common.plen))
 			return;
 		assert_int_equal(pdu_check_common(&rules, &common).fes, PDU_FES_NONE);
+		assert_int_equal(pdu_check(&rules, bytes, &pdu).fes, PDU_FES_NONE);
 		tell_pdu(peer, bytes, le32_get(common.plen));
 		peer->heard_bytes += le32_get(common.plen);
 	}
@@ -319,6 +335,11 @@ void controller_peer_add_command(struct controller_peer *peer, const struct nvme
 	fill(data, le16_get(command->cid), 0, bytes);
 	pdu_maker_add_command(&peer->maker, command, data, bytes);
 	free(data);
+}
+
+void controller_peer_damage(struct controller_peer *peer)
+{
+	peer->maker.bytes[peer->maker.used - 1] ^= 1;
 }
 
 void controller_peer_send_command(struct controller_peer *peer, const struct nvme_command *command,

@@ -32,14 +32,15 @@ struct controller_peer {
 	struct tcp_controller_queue *queue; /* NULL once closed */
 	struct stream_probe host;
 	struct stream *controller_stream;
-	size_t heard_bytes; /* of what the host received, told in wire */
-	struct pdu_maker maker;
+	size_t heard_bytes;     /* of what the host received, told in wire */
+	struct pdu_maker maker; /* whose digests are expected of the queue as well */
 	char above[CONTROLLER_PEER_TEXT_BYTES]; /* what the layer above was told */
 	char wire[CONTROLLER_PEER_TEXT_BYTES];  /* what the host received */
 	/* Orders */
 	bool is_holding;    /* execute() completes nothing */
 	bool is_quiet;      /* tell nothing of begin() and execute() */
 	bool is_ending;     /* begin() and execute() end the queue */
+	bool is_scribbling; /* lent memory changes as soon as it is lent */
 	uint16_t connected; /* entries of every Connect; 0: from its cdw10 */
 	/* What execute() was given and was not completed */
 	struct request *held[CONTROLLER_PEER_ABOVE_MAX];
@@ -72,6 +73,9 @@ struct nvme_command controller_peer_command(uint8_t opcode, uint16_t cid, uint32
 void controller_peer_add_command(struct controller_peer *peer, const struct nvme_command *command,
 	bool is_in_capsule);
 void controller_peer_add_data(struct controller_peer *peer, const struct pdu_data *data);
+
+/** Spoil the last byte in the maker: of data, or of their digest. */
+void controller_peer_damage(struct controller_peer *peer);
 
 /** Send them; takes turns. */
 void controller_peer_send_command(struct controller_peer *peer, const struct nvme_command *command,

@@ -70,7 +70,12 @@ void pdu_maker_add(struct pdu_maker *maker, void *header, const void *data, size
 
 void pdu_maker_add_ic_request(struct pdu_maker *maker, uint8_t hpda)
 {
-	struct pdu_ic_request ic = {.common.type = PDU_IC_REQUEST, .hpda = hpda};
+	struct pdu_ic_request ic = {
+		.common.type = PDU_IC_REQUEST,
+		.hpda = hpda,
+		.dgst = (uint8_t)((maker->has_header_digest ? PDU_IC_FLAG_HEADER_DIGEST : 0) |
+			(maker->has_data_digest ? PDU_IC_FLAG_DATA_DIGEST : 0)),
+	};
 
 	pdu_maker_add(maker, &ic, NULL, 0);
 }

@@ -20,6 +20,7 @@ struct pdu_maker {
  *  set, and flags but for those of digests. */
 void pdu_maker_add(struct pdu_maker *maker, void *header, const void *data, size_t data_bytes);
 
+/** ICReq, which asks for the digests that the maker makes. */
 void pdu_maker_add_ic_request(struct pdu_maker *maker, uint8_t hpda);
 void pdu_maker_add_command(struct pdu_maker *maker, const struct nvme_command *command,
 	const void *data, size_t data_bytes);
