@@ -50,7 +50,7 @@ def help_options(verb):
     """(name, whether it takes a value) of each option that --help tells of."""
     output = subprocess.run([ferry, *verb.split(), '--help'], stdout=subprocess.PIPE, text=True,
                             check=True).stdout
-    found = re.findall(r'^  --([a-z-]+)(=?)', output, re.M)
+    found = re.findall(r'^  --([a-z0-9-]+)(=?)', output, re.M)
     assert found, output
     return [(name, bool(value)) for name, value in found]
 
@@ -74,7 +74,7 @@ class DocumentedTest(unittest.TestCase):
         for page in set(VERBS.values()):
             told = {name for verb in VERBS if VERBS[verb] == page for name, _ in help_options(verb)}
             text = read('doc', page + '.1.scd')
-            self.assertEqual(set(re.findall(r'(?m)^\*--([a-z-]+)\*', text)), told)
+            self.assertEqual(set(re.findall(r'(?m)^\*--([a-z0-9-]+)\*', text)), told)
 
     def test_manual_tells_the_deadlines_when_the_sources_have_them(self):
         rows = table(read('doc', 'ferry-serve.1.scd'), 'DEADLINES')
@@ -130,6 +130,7 @@ class DocumentedTest(unittest.TestCase):
                 (('serve', '--log-level', '='), ['error', 'warning', 'info', 'debug']),
                 (('serve', '--log-level', 'w'), ['warning']),
                 (('serve', '--threads', '='), []),
+                (('serve', '--data-digest', '=', 're'), ['require', 'refuse']),
                 (('serve', 'us'), ['usr']),
                 (('disk', 'copy', '--ver'), ['--verify']),
                 (('disk', 'copy', '--verify', 'us'), ['usr']))

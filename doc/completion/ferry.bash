@@ -3,14 +3,17 @@
 _ferry_options() { # verb
 	case $1 in
 	serve)
-		echo --listen= --nqn= --allow-host= --allow-any-host --discovery-address= --threads= \
-			--log-level= --help
+		echo --listen= --nqn= --allow-host= --allow-any-host --discovery-address= \
+			--discovery-port= --threads= --log-level= --header-digest= --data-digest= \
+			--max-admin-queue= --max-io-queue= --max-io-queues= --in-capsule= \
+			--max-h2c-data= --mdts= --no-flow-control-disable --help
 		;;
 	'disk info')
-		echo --host-nqn= --help
+		echo --host-nqn= --header-digest --data-digest --help
 		;;
 	'disk copy')
-		echo --verify --requests= --request-size= --queues= --host-nqn= --no-progress --help
+		echo --verify --requests= --request-size= --queues= --host-nqn= --header-digest \
+			--data-digest --no-progress --help
 		;;
 	disk)
 		echo --help
@@ -31,6 +34,7 @@ _ferry_words() { # verb
 
 _ferry_values() { # option
 	case $1 in
+	--header-digest | --data-digest) echo asked require refuse ;;
 	--log-level) echo error warning info debug ;;
 	--listen) echo 127.0.0.1 0.0.0.0 '[::1]' '[::]' ;;
 	--allow-host | --host-nqn) cat /etc/nvme/hostnqn 2>/dev/null ;;

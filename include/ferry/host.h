@@ -66,6 +66,9 @@ struct ferry_host_options {
 	/* Requests taken at a time, in flight and waiting, 1..FERRY_HOST_REQUESTS_MAX: more are
 	 * refused with -EAGAIN. Default 1024. */
 	uint32_t requests;
+	/* 1: ask for CRC32C checksums of the headers of PDUs, and of data; a target that refuses is
+	 * refused. Data that arrive damaged fail their request with -EIO. Default 0. */
+	uint8_t header_digest, data_digest;
 };
 
 /** Connect to the namespace at @url and wait until it can be used.
@@ -164,6 +167,7 @@ struct ferry_host_info {
 	uint8_t uuid[16];        /* of the namespace; all 0: none */
 	uint8_t has_write_cache; /* 1: a write is not stable before a flush, unless FERRY_HOST_FUA */
 	uint8_t is_read_only;    /* 1: writes will be refused */
+	uint8_t header_digest, data_digest; /* 1: in use */
 };
 
 /** @return 0, or -ENOTCONN before the host is ready. */

@@ -29,6 +29,7 @@ struct copy_options {
 	uint64_t request_count;
 	uint64_t request_bytes;
 	uint64_t queue_count;
+	bool has_header_digest, has_data_digest;
 	bool is_verified;
 	bool is_progress_off;
 };
@@ -60,6 +61,11 @@ static enum option_outcome parse_table(int argc, char **argv, struct copy_option
 			"the name to connect by (default: /etc/nvme/hostnqn, else made of this\n"
 			"machine's id)",
 			OPTION_TEXT, {.text = &options->host_nqn}, 0, 0},
+		{"header-digest", NULL,
+			"have checksums of headers; a target that refuses is refused", OPTION_FLAG,
+			{.is_set = &options->has_header_digest}, 0, 0},
+		{"data-digest", NULL, "have checksums of data, the same way", OPTION_FLAG,
+			{.is_set = &options->has_data_digest}, 0, 0},
 		{"no-progress", NULL, "draw no progress bar (default: on a terminal)", OPTION_FLAG,
 			{.is_set = &options->is_progress_off}, 0, 0},
 	};
@@ -114,6 +120,8 @@ static int open_ends(struct copy *copy)
 		.verb = VERB,
 		.host_nqn = copy->options.host_nqn,
 		.queue_count = (uint16_t)copy->options.queue_count,
+		.has_header_digest = copy->options.has_header_digest,
+		.has_data_digest = copy->options.has_data_digest,
 	};
 	int error = disk_end_open_source(copy->options.source, &options, &copy->source);
 

@@ -23,6 +23,8 @@ static int open_host(const char *url, const struct disk_end_options *options, bo
 		.struct_bytes = sizeof(host_options),
 		.host_nqn = options->host_nqn,
 		.io_queues = options->queue_count,
+		.header_digest = options->has_header_digest,
+		.data_digest = options->has_data_digest,
 	};
 	struct ferry_host_info info = {.struct_bytes = sizeof(info)};
 	char problem[FERRY_HOST_ERROR_MAX];

@@ -58,6 +58,7 @@ struct disk_end_options {
 	const char *verb;     /* for complaints */
 	const char *host_nqn; /* NULL: the default */
 	uint16_t queue_count; /* 0: the default */
+	bool has_header_digest, has_data_digest;
 };
 
 /** Open @name (a URL or a path) to be read. @return 0, or -errno after a complaint. */

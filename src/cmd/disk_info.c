@@ -15,14 +15,21 @@
 
 #define VERB "disk info"
 
-static enum option_outcome parse(int argc, char **argv, const char **ret_host_nqn,
+static enum option_outcome parse(int argc, char **argv, struct ferry_host_options *ret_options,
 	struct option_list *ret_arguments)
 {
+	bool has_header_digest = false, has_data_digest = false;
+	enum option_outcome outcome;
 	const struct option_row rows[] = {
 		{"host-nqn", "NQN",
 			"the name to connect by (default: /etc/nvme/hostnqn, else made of this\n"
 			"machine's id)",
-			OPTION_TEXT, {.text = ret_host_nqn}, 0, 0},
+			OPTION_TEXT, {.text = &ret_options->host_nqn}, 0, 0},
+		{"header-digest", NULL,
+			"have checksums of headers; a target that refuses is refused", OPTION_FLAG,
+			{.is_set = &has_header_digest}, 0, 0},
+		{"data-digest", NULL, "have checksums of data, the same way", OPTION_FLAG,
+			{.is_set = &has_data_digest}, 0, 0},
 	};
 	const struct option_table table = {
 		.verb = VERB,
@@ -37,7 +44,10 @@ static enum option_outcome parse(int argc, char **argv, const char **ret_host_nq
 		.row_count = ARRAY_LENGTH(rows),
 	};
 
-	return option_parse(&table, argc, argv, ret_arguments);
+	outcome = option_parse(&table, argc, argv, ret_arguments);
+	ret_options->header_digest = has_header_digest;
+	ret_options->data_digest = has_data_digest;
+	return outcome;
 }
 
 __attribute__((format(printf, 2, 3))) static void say(const char *name, const char *format, ...)
@@ -90,6 +100,13 @@ static void say_capacity(const struct ferry_host_info *info)
 		info->has_write_cache ? "yes: a write is stable after a flush" : "no");
 }
 
+static const char *digests(const struct ferry_host_info *info)
+{
+	if (info->header_digest)
+		return info->data_digest ? "header and data" : "header";
+	return info->data_digest ? "data" : "none";
+}
+
 static void say_all(const char *url, const struct ferry_host_info *info)
 {
 	say("url", "%s", url);
@@ -99,6 +116,7 @@ static void say_all(const char *url, const struct ferry_host_info *info)
 	say_size("largest command", info->transfer_bytes);
 	say_size("in capsule", info->capsule_bytes);
 	say("I/O queues", "%u of %u entries", info->io_queues, info->queue_entries);
+	say("digests", "%s", digests(info));
 	say("connected as", "%s", info->host_nqn);
 }
 
@@ -112,7 +130,7 @@ int disk_info(int argc, char **argv)
 	const char *url;
 	int error;
 
-	switch (parse(argc, argv, &options.host_nqn, &arguments)) {
+	switch (parse(argc, argv, &options, &arguments)) {
 	case OPTION_HELPED:
 		return EXIT_STATUS_OK;
 	case OPTION_WRONG:

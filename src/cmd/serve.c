@@ -40,6 +40,9 @@ struct daemon {
 	int nqn_fd;
 	char nqn[NVME_NQN_TEXT_MAX];
 	struct sockaddr_storage addresses[SERVE_LISTEN_MAX * ADDRESS_RESOLVE_MAX];
+	/* Of discovery's own port. */
+	struct sockaddr_storage discovery[SERVE_LISTEN_MAX * ADDRESS_RESOLVE_MAX];
+	unsigned discovery_count;
 	struct loop_watch signals;
 	int signal_fd;
 };
@@ -159,28 +162,84 @@ static int advertise(struct daemon *daemon, const struct sockaddr_storage *addre
 	return target_add_address(daemon->target, &advertised);
 }
 
+static void complain_of_address(const struct address *address, int error)
+{
+	char text[ADDRESS_TEXT_MAX];
+
+	address_to_text(&address->storage, text);
+	if (error == -EADDRINUSE)
+		complain(VERB,
+			"%s: in use by another program; choose a port with --listen "
+			"ADDR:PORT, or port 0 for a free one",
+			text);
+	else if (error == -EACCES)
+		complain(VERB, "%s: not permitted; ports below 1024 are for root", text);
+	else
+		complain(VERB, "%s: cannot listen: %s", text, strerror(-error));
+}
+
 static int listen_everywhere(struct daemon *daemon)
 {
 	for (unsigned i = 0; i < daemon->options.listener_count; i++) {
 		const struct address *wanted = &daemon->options.listeners[i];
-		char text[ADDRESS_TEXT_MAX];
 		int error = server_listen(daemon->server, wanted, &daemon->addresses[i]);
 
 		if (error == 0)
 			error = advertise(daemon, &daemon->addresses[i]);
 		if (error == 0)
 			continue;
-		address_to_text(&wanted->storage, text);
-		if (error == -EADDRINUSE)
-			complain(VERB,
-				"%s: in use by another program; choose a port with --listen "
-				"ADDR:PORT, or port 0 for a free one",
-				text);
-		else if (error == -EACCES)
-			complain(VERB, "%s: not permitted; ports below 1024 are for root", text);
-		else
-			complain(VERB, "%s: cannot listen: %s", text, strerror(-error));
+		complain_of_address(wanted, error);
 		return error;
+	}
+	return 0;
+}
+
+static bool is_listened(const struct daemon *daemon, const struct address *address)
+{
+	char wanted[ADDRESS_TEXT_MAX], text[ADDRESS_TEXT_MAX];
+
+	address_to_text(&address->storage, wanted);
+	for (unsigned i = 0; i < daemon->options.listener_count + daemon->discovery_count; i++) {
+		address_to_text(i < daemon->options.listener_count
+				? &daemon->addresses[i]
+				: &daemon->discovery[i - daemon->options.listener_count],
+			text);
+		if (strcmp(text, wanted) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Discovery is answered on every port; this is the one that hosts try first. It leads to the others and
+ * is not told of. */
+static int listen_for_discovery(struct daemon *daemon)
+{
+	const struct serve_options *options = &daemon->options;
+	char text[ADDRESS_TEXT_MAX];
+
+	for (unsigned i = 0; options->discovery_port != 0 && i < options->listener_count; i++) {
+		struct address address = options->listeners[i];
+		int error;
+
+		if (!options->has_discovery_port &&
+			address_port(&daemon->addresses[i]) != SERVE_PORT_DEFAULT)
+			continue;
+		address_set_port(&address.storage, options->discovery_port);
+		if (is_listened(daemon, &address))
+			continue;
+		error = server_listen(daemon->server, &address,
+			&daemon->discovery[daemon->discovery_count]);
+		if (error == 0) {
+			daemon->discovery_count++;
+		} else if (options->has_discovery_port) {
+			complain_of_address(&address, error);
+			return error;
+		} else {
+			address_to_text(&address.storage, text);
+			log_write(daemon->log, LOG_LEVEL_INFO, NULL,
+				"%s: cannot listen: %s; hosts discover at port %u instead", text,
+				strerror(-error), SERVE_PORT_DEFAULT);
+		}
 	}
 	return 0;
 }
@@ -242,6 +301,12 @@ static void print_uses(const struct daemon *daemon)
 
 	address_host_to_text(&daemon->addresses[0], host);
 	address_to_text(&daemon->addresses[0], text);
+	for (unsigned i = 0; i < daemon->discovery_count; i++) {
+		char discovery[ADDRESS_TEXT_MAX];
+
+		address_to_text(&daemon->discovery[i], discovery);
+		printf("  discovery also at %s\n", discovery);
+	}
 	printf("Use it without root:\n  ferry disk info nvme-tcp://%s/%s\n", text, daemon->nqn);
 	printf("Use it as a disk of a kernel:\n"
 	       "  nvme connect -t tcp -a %s -s %u -n %s\n",
@@ -326,19 +391,18 @@ static int serve(struct daemon *daemon)
 
 static int set_up(struct daemon *daemon)
 {
-	struct server_options server_options = server_options_default();
+	const struct serve_options *options = &daemon->options;
 	int error;
 
-	server_options.thread_count = (unsigned)daemon->options.thread_count;
 	raise_descriptor_limit();
 	error = open_stores(daemon);
 	if (error == 0)
 		error = take_name(daemon);
 	if (error < 0)
 		return error;
-	error = target_new(NULL, daemon->log, &daemon->target);
+	error = target_new(&options->limits, daemon->log, &daemon->target);
 	if (error == 0)
-		error = server_new(daemon->target, daemon->log, &server_options, &daemon->server);
+		error = server_new(daemon->target, daemon->log, &options->server, &daemon->server);
 	if (error == 0)
 		error = watch_signals(daemon);
 	if (error < 0) {
@@ -348,6 +412,8 @@ static int set_up(struct daemon *daemon)
 	error = fill_subsystem(daemon);
 	if (error == 0)
 		error = listen_everywhere(daemon);
+	if (error == 0)
+		error = listen_for_discovery(daemon);
 	return error;
 }
 

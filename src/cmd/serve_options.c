@@ -11,18 +11,24 @@
 #include "nvme/nqn.h"
 #include "serve/server.h"
 
-#define VERB         "serve"
-#define PORT_DEFAULT 4420 /* IANA: NVMe over fabrics */
+#define VERB     "serve"
+#define ROWS_MAX 32
 
-/* What the table fills before it is checked. */
+#define NO_PORT UINT64_MAX
+
+/* What the tables fill before it is checked. */
 struct raw {
 	struct option_list listen;
 	const char *discovery_address;
 	const char *log_level;
+	const char *header_digest, *data_digest;
+	uint64_t thread_count, discovery_port;
+	uint64_t admin_entries, io_entries, io_queues, capsule_bytes, transfer_bytes, data_max;
 };
 
-static enum option_outcome parse_table(int argc, char **argv, struct serve_options *options,
-	struct raw *raw)
+/* @return the number of rows. */
+static size_t add_main_rows(struct serve_options *options, struct raw *raw,
+	struct option_row *ret_rows)
 {
 	const struct option_row rows[] = {
 		{"listen", "ADDR[:PORT]",
@@ -44,11 +50,59 @@ static enum option_outcome parse_table(int argc, char **argv, struct serve_optio
 			"address that discovery tells hosts to connect to, where it is not the one they\n"
 			"reached discovery at (default: the listener's)",
 			OPTION_TEXT, {.text = &raw->discovery_address}, 0, 0},
+		{"discovery-port", "PORT",
+			"port for discovery beside every listener's; 0 for none (default: 8009 beside\n"
+			"listeners on port 4420, unless it is taken)",
+			OPTION_NUMBER, {.number = &raw->discovery_port}, 0, UINT16_MAX},
 		{"threads", "N", "loops, each on a thread: 1..64 (default: the cores, at most 4)",
-			OPTION_NUMBER, {.number = &options->thread_count}, 1, SERVER_THREADS_MAX},
+			OPTION_NUMBER, {.number = &raw->thread_count}, 1, SERVER_THREADS_MAX},
 		{"log-level", "LEVEL", "error, warning, info or debug (default info)", OPTION_TEXT,
 			{.text = &raw->log_level}, 0, 0},
 	};
+
+	memcpy(ret_rows, rows, sizeof(rows));
+	return sizeof(rows) / sizeof(rows[0]);
+}
+
+/* What hosts are told of the transport and of the controllers. */
+static size_t add_wire_rows(struct serve_options *options, struct raw *raw,
+	struct option_row *ret_rows)
+{
+	const struct option_row rows[] = {
+		{"header-digest", "WHEN",
+			"checksums of headers: asked (default), require or refuse: when the host\n"
+			"asks for them, always, or never",
+			OPTION_TEXT, {.text = &raw->header_digest}, 0, 0},
+		{"data-digest", "WHEN", "checksums of data: asked (default), require or refuse",
+			OPTION_TEXT, {.text = &raw->data_digest}, 0, 0},
+		{"max-admin-queue", "N", "entries of an admin queue: 32..4096 (default 4096)",
+			OPTION_NUMBER, {.number = &raw->admin_entries}, 32, 4096},
+		{"max-io-queue", "N", "entries of an I/O queue: 2..1024 (default 1024)",
+			OPTION_NUMBER, {.number = &raw->io_entries}, 2, 1024},
+		{"max-io-queues", "N", "I/O queues of a controller: 1..128 (default 128)",
+			OPTION_NUMBER, {.number = &raw->io_queues}, 1, 128},
+		{"in-capsule", "SIZE",
+			"data within an I/O command: 0..64K, a multiple of 16 (default 16K)",
+			OPTION_SIZE, {.number = &raw->capsule_bytes}, 0, 65536},
+		{"max-h2c-data", "SIZE",
+			"data of one PDU from a host: 4K..16M, a multiple of 4 (default 256K)",
+			OPTION_SIZE, {.number = &raw->data_max}, 4096, 16u << 20},
+		{"mdts", "SIZE", "data of one command: 8K..2M, a power of two (default 1M)",
+			OPTION_SIZE, {.number = &raw->transfer_bytes}, 8192, 2u << 20},
+		{"no-flow-control-disable", NULL,
+			"let no host disable the flow control of submission queues", OPTION_FLAG,
+			{.is_set = &options->limits.is_flow_control_kept}, 0, 0},
+	};
+
+	memcpy(ret_rows, rows, sizeof(rows));
+	return sizeof(rows) / sizeof(rows[0]);
+}
+
+static enum option_outcome parse_table(int argc, char **argv, struct serve_options *options,
+	struct raw *raw)
+{
+	struct option_row rows[ROWS_MAX];
+	size_t main_count = add_main_rows(options, raw, rows);
 	const struct option_table table = {
 		.verb = VERB,
 		.usage = "[OPTIONS] STORE...",
@@ -67,7 +121,7 @@ static enum option_outcome parse_table(int argc, char **argv, struct serve_optio
 			"  ferry serve --listen 0.0.0.0 --allow-host $(cat /etc/nvme/hostnqn) /dev/sdb,ro\n"
 			"  ferry serve --listen [::1]:0 ram:1G,lba=4096 disk.img",
 		.rows = rows,
-		.row_count = sizeof(rows) / sizeof(rows[0]),
+		.row_count = main_count + add_wire_rows(options, raw, rows + main_count),
 	};
 
 	return option_parse(&table, argc, argv, &options->stores);
@@ -94,7 +148,7 @@ static bool add_listener(struct serve_options *options, const char *text)
 		return false;
 	}
 	if (!address.has_port)
-		address.port = PORT_DEFAULT;
+		address.port = SERVE_PORT_DEFAULT;
 	count = address_resolve(&address, &options->listeners[options->listener_count], &problem);
 	if (count < 0) {
 		complain(VERB, "--listen=%s: %s", text, problem);
@@ -152,6 +206,61 @@ static bool check_names(const struct serve_options *options)
 	return true;
 }
 
+static bool parse_digest(const char *option, const char *text, enum tcp_digest_policy *ret_policy)
+{
+	static const char *const names[] = {
+		[TCP_DIGEST_AS_ASKED] = "asked",
+		[TCP_DIGEST_REQUIRE] = "require",
+		[TCP_DIGEST_REFUSE] = "refuse",
+	};
+
+	for (unsigned i = 0; text != NULL && i < sizeof(names) / sizeof(names[0]); i++) {
+		if (strcmp(text, names[i]) != 0)
+			continue;
+		*ret_policy = (enum tcp_digest_policy)i;
+		return true;
+	}
+	if (text == NULL)
+		return true;
+	(void)complain_usage(VERB, "--%s=%s: must be asked, require or refuse", option, text);
+	return false;
+}
+
+/* The wire's numbers: the tables have checked their ranges. */
+static bool take_wire(struct serve_options *options, const struct raw *raw)
+{
+	struct target_limits *limits = &options->limits;
+
+	if (raw->capsule_bytes % 16 != 0) {
+		(void)complain_usage(VERB, "--in-capsule=%llu: must be a multiple of 16",
+			(unsigned long long)raw->capsule_bytes);
+		return false;
+	}
+	if (raw->data_max % 4 != 0) {
+		(void)complain_usage(VERB, "--max-h2c-data=%llu: must be a multiple of 4",
+			(unsigned long long)raw->data_max);
+		return false;
+	}
+	if ((raw->transfer_bytes & (raw->transfer_bytes - 1)) != 0) {
+		(void)complain_usage(VERB, "--mdts=%llu: must be a power of two",
+			(unsigned long long)raw->transfer_bytes);
+		return false;
+	}
+	limits->admin_entries_max = (uint16_t)raw->admin_entries;
+	limits->io_entries_max = (uint16_t)raw->io_entries;
+	limits->io_queues_max = (uint16_t)raw->io_queues;
+	limits->capsule_bytes = (uint32_t)raw->capsule_bytes;
+	for (limits->mdts = 0; TARGET_MDTS_UNIT << limits->mdts < raw->transfer_bytes;)
+		limits->mdts++;
+	options->server.data_max = (uint32_t)raw->data_max;
+	options->server.thread_count = (unsigned)raw->thread_count;
+	options->has_discovery_port = raw->discovery_port != NO_PORT;
+	options->discovery_port = options->has_discovery_port ? (uint16_t)raw->discovery_port
+							      : SERVE_DISCOVERY_PORT_DEFAULT;
+	return parse_digest("header-digest", raw->header_digest, &options->server.header_digest) &&
+		parse_digest("data-digest", raw->data_digest, &options->server.data_digest);
+}
+
 static bool check(struct serve_options *options, const struct raw *raw)
 {
 	const char *problem;
@@ -175,17 +284,30 @@ static bool check(struct serve_options *options, const struct raw *raw)
 			return false;
 		}
 	}
-	return check_names(options) && check_listeners(options, &raw->listen);
+	return take_wire(options, raw) && check_names(options) &&
+		check_listeners(options, &raw->listen);
 }
 
 enum option_outcome serve_options_parse(int argc, char **argv, struct serve_options *ret_options)
 {
-	struct raw raw = {0};
+	const struct target_limits limits = target_limits_default();
+	const struct server_options server = server_options_default();
+	struct raw raw = {
+		.thread_count = server.thread_count,
+		.discovery_port = NO_PORT,
+		.admin_entries = limits.admin_entries_max,
+		.io_entries = limits.io_entries_max,
+		.io_queues = limits.io_queues_max,
+		.capsule_bytes = limits.capsule_bytes,
+		.transfer_bytes = TARGET_MDTS_UNIT << limits.mdts,
+		.data_max = server.data_max,
+	};
 	enum option_outcome outcome;
 
 	*ret_options = (struct serve_options){
 		.log_level = LOG_LEVEL_INFO,
-		.thread_count = server_options_default().thread_count,
+		.limits = limits,
+		.server = server,
 	};
 	outcome = parse_table(argc, argv, ret_options, &raw);
 	if (outcome == OPTION_PARSED && !check(ret_options, &raw))

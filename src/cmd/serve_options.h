@@ -11,8 +11,12 @@
 #include "base/url.h"
 #include "cmd/option.h"
 #include "loop/address.h"
+#include "serve/server.h"
+#include "target/target.h"
 
-#define SERVE_LISTEN_MAX 16 /* --listen options */
+#define SERVE_LISTEN_MAX             16   /* --listen options */
+#define SERVE_PORT_DEFAULT           4420 /* IANA: NVMe over fabrics */
+#define SERVE_DISCOVERY_PORT_DEFAULT 8009 /* IANA: NVMe discovery */
 
 struct serve_options {
 	struct option_list stores; /* as typed */
@@ -23,8 +27,11 @@ struct serve_options {
 	unsigned listener_count;
 	bool has_discovery_address;
 	struct url_address discovery_address; /* port 0: the listener's */
-	uint64_t thread_count;
 	enum log_level log_level;
+	struct target_limits limits;
+	struct server_options server;
+	bool has_discovery_port; /* given: it must be free */
+	uint16_t discovery_port; /* 0: none */
 };
 
 /** Parse. @return as option_parse(); on OPTION_PARSED the options are to be deinitialised. */

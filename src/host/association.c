@@ -247,6 +247,8 @@ static int io_queue_open(struct io_queue *io_queue)
 		.entries = association->facts.queue_entries,
 		.capsule_data_bytes = association->facts.capsule_bytes,
 		.is_flow_control_off = io_queue->is_flow_control_off,
+		.has_header_digest = association->options.has_header_digest,
+		.has_data_digest = association->options.has_data_digest,
 	};
 	struct stream *stream;
 	int error;
@@ -314,8 +316,12 @@ static const struct tcp_host_queue_handler admin_handler = {admin_ready, admin_f
 /* Connect to the first address from the present one on that can be tried. */
 static int admin_open(struct association *association)
 {
-	const struct tcp_host_queue_options options = {.is_admin = true,
-		.entries = ASSOCIATION_ADMIN_ENTRIES};
+	const struct tcp_host_queue_options options = {
+		.is_admin = true,
+		.entries = ASSOCIATION_ADMIN_ENTRIES,
+		.has_header_digest = association->options.has_header_digest,
+		.has_data_digest = association->options.has_data_digest,
+	};
 	struct stream *stream;
 	int error, last_error = 0;
 

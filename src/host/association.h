@@ -35,6 +35,7 @@ struct association_options {
 	uint16_t queue_entries; /* wanted, 2..TCP_HOST_ENTRIES_MAX */
 	uint32_t kato_ms;       /* 0: none */
 	uint32_t connect_timeout_ms;
+	bool has_header_digest, has_data_digest; /* asked for, and insisted on */
 };
 
 /* What the target said, as far as it is of use; whole when ready. */

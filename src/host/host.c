@@ -88,6 +88,8 @@ static int take_options(struct ferry_host *host, const struct ferry_host_options
 	to->kato_ms = options.kato_ms == FERRY_HOST_NO_KEEP_ALIVE
 		? 0
 		: chosen(options.kato_ms, KATO_MS_DEFAULT);
+	to->has_header_digest = options.header_digest != 0;
+	to->has_data_digest = options.data_digest != 0;
 	to->connect_timeout_ms = chosen(options.connect_timeout_ms, CONNECT_MS_DEFAULT);
 	return 0;
 }

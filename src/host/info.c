@@ -39,6 +39,8 @@ int ferry_host_get_info(const struct ferry_host *host, struct ferry_host_info *r
 	info.block_count = facts->block_count;
 	info.has_write_cache = facts->has_write_cache;
 	info.is_read_only = facts->is_read_only;
+	info.header_digest = host->options.has_header_digest;
+	info.data_digest = host->options.has_data_digest;
 	memcpy(ret_info, &info,
 		info.struct_bytes < sizeof(info) ? info.struct_bytes : sizeof(info));
 	return 0;

@@ -102,3 +102,11 @@ unsigned address_port(const struct sockaddr_storage *storage)
 		return ntohs(((const struct sockaddr_in6 *)storage)->sin6_port);
 	return 0;
 }
+
+void address_set_port(struct sockaddr_storage *storage, uint16_t port)
+{
+	if (storage->ss_family == AF_INET)
+		((struct sockaddr_in *)storage)->sin_port = htons(port);
+	else if (storage->ss_family == AF_INET6)
+		((struct sockaddr_in6 *)storage)->sin6_port = htons(port);
+}

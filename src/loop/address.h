@@ -35,4 +35,7 @@ void address_host_to_text(const struct sockaddr_storage *storage, char ret_text[
 /** @return the port of an IPv4 or IPv6 address, 0 else. */
 unsigned address_port(const struct sockaddr_storage *storage);
 
+/** Set the port of an IPv4 or IPv6 address; others stay as they are. */
+void address_set_port(struct sockaddr_storage *storage, uint16_t port);
+
 #endif

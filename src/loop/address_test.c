@@ -98,7 +98,21 @@ static void test_address_has_a_name_when_it_is_no_internet_address(void **state)
 		assert_string_equal(text, rows[i].text);
 		address_host_to_text(&storage, text);
 		assert_string_equal(text, rows[i].text);
+		address_set_port(&storage, 1);
 		assert_int_equal(address_port(&storage), 0);
+	}
+}
+
+static void test_address_has_another_port_when_it_is_set(void **state)
+{
+	static const sa_family_t families[] = {AF_INET, AF_INET6};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LENGTH(families); i++) {
+		struct sockaddr_storage storage = {.ss_family = families[i]};
+
+		address_set_port(&storage, 8009);
+		assert_int_equal(address_port(&storage), 8009);
 	}
 }
 
@@ -109,6 +123,7 @@ int main(void)
 		cmocka_unit_test(test_address_resolves_to_loopback_when_the_host_is_empty),
 		cmocka_unit_test(test_address_says_what_is_wrong_when_it_cannot_be_resolved),
 		cmocka_unit_test(test_address_has_a_name_when_it_is_no_internet_address),
+		cmocka_unit_test(test_address_has_another_port_when_it_is_set),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

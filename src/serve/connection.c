@@ -146,6 +146,8 @@ int connection_new(const struct connection_setting *setting, struct stream *stre
 	struct tcp_controller_options options = {
 		.deadlines = setting->deadlines,
 		.data_max = setting->data_max,
+		.header_digest = setting->header_digest,
+		.data_digest = setting->data_digest,
 		.capsule_max =
 			capsule_bytes > ADMIN_CAPSULE_BYTES ? capsule_bytes : ADMIN_CAPSULE_BYTES,
 		.request_bytes = target_request_bytes,

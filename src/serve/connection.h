@@ -19,6 +19,7 @@ struct connection_setting {
 	struct log *log;
 	struct tcp_deadlines deadlines;
 	uint32_t data_max; /* MAXH2CDATA, bytes */
+	enum tcp_digest_policy header_digest, data_digest;
 	/* Connect has succeeded. */
 	void (*established)(void *context, struct connection *connection);
 	/* A connection has ended and is about to be freed: its owner forgets it. */

@@ -278,6 +278,8 @@ static int make_worker(struct server *server, unsigned index)
 		.log = server->log,
 		.deadlines = server->options.deadlines,
 		.data_max = server->options.data_max,
+		.header_digest = server->options.header_digest,
+		.data_digest = server->options.data_digest,
 		.established = connection_established,
 		.ended = connection_ended,
 		.context = worker,

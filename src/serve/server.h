@@ -32,6 +32,7 @@ struct server_options {
 	unsigned thread_count; /* 1..SERVER_THREADS_MAX */
 	struct tcp_deadlines deadlines;
 	uint32_t data_max; /* MAXH2CDATA */
+	enum tcp_digest_policy header_digest, data_digest;
 };
 
 /** Defaults: as many threads as cores that may be used, at most 4. */

@@ -94,7 +94,9 @@ static void take_command(struct target_queue *queue, const struct connect *conne
 	queue->qid = le16_get(connect->command.qid);
 	queue->is_io = queue->qid != NVME_QID_ADMIN;
 	queue->entries = (uint16_t)(le16_get(connect->command.sqsize) + 1);
-	queue->is_flow_control_off = (connect->command.cattr & NVME_CATTR_DISABLE_SQFC) != 0;
+	/* Fabrics 1.1, 3.3: a wish that is not granted is no error; SQHD tells. */
+	queue->is_flow_control_off = (connect->command.cattr & NVME_CATTR_DISABLE_SQFC) != 0 &&
+		!queue->target->limits.is_flow_control_kept;
 }
 
 static nvme_status connect_admin(struct target_request *request, struct connect *connect)

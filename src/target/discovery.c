@@ -67,7 +67,8 @@ static void write_record(const struct target_queue *queue, const struct subsyste
 		.trtype = NVME_TRTYPE_TCP,
 		.adrfam = address->is_ipv6 ? NVME_ADRFAM_IPV6 : NVME_ADRFAM_IPV4,
 		.subtype = is_self ? NVME_SUBTYPE_CURRENT : NVME_SUBTYPE_NVM,
-		.treq = NVME_TREQ_NOT_REQUIRED | NVME_TREQ_SQFC,
+		.treq = (uint8_t)(NVME_TREQ_NOT_REQUIRED |
+			(queue->target->limits.is_flow_control_kept ? 0 : NVME_TREQ_SQFC)),
 		.portid = le16_of((uint16_t)(address_index + 1)),
 		.cntlid = le16_of(NVME_CNTLID_DYNAMIC),
 		.asqsz = le16_of(queue->target->limits.admin_entries_max),

@@ -24,6 +24,7 @@ struct target;
 #define TARGET_CONTROLLERS_MAX    1024 /* of one subsystem at one time */
 #define TARGET_ADDRESSES_MAX      64
 #define TARGET_CONNECT_TIMEOUT_MS 10000 /* the default of the deadline "connect" */
+#define TARGET_MDTS_UNIT          4096u /* bytes: CAP.MPSMIN */
 
 /* The limits a target keeps to and tells its hosts. */
 struct target_limits {
@@ -34,6 +35,7 @@ struct target_limits {
 				     * default 8 (1 MiB) */
 	uint32_t capsule_bytes;     /* of in-capsule data of an I/O command, 0..65536, a multiple of
 				     * 16; default 16384 */
+	bool is_flow_control_kept;  /* no host may disable SQ flow control; default false */
 };
 
 /** The defaults. */

@@ -12,7 +12,7 @@
 #define TARGET_VERSION           NVME_VERSION_2_0
 #define TARGET_READY_MS          7500 /* CAP.TO: within this an enable or a reset ends */
 #define TARGET_ADMIN_ENTRIES_MIN 2
-#define TARGET_PAGE_BYTES        4096u /* CAP.MPSMIN, the unit of MDTS */
+#define TARGET_PAGE_BYTES        TARGET_MDTS_UNIT
 
 struct target {
 	struct target_limits limits;

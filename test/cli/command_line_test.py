@@ -8,11 +8,13 @@ import harness
 NQN = 'nqn.2026-01.org.example:disk1'
 URL = 'nvme-tcp://127.0.0.1:1/' + NQN
 OPTIONS = {
-    ('serve',): ('listen', 'nqn', 'allow-host', 'allow-any-host', 'discovery-address', 'threads',
-                 'log-level', 'help'),
-    ('disk', 'info'): ('host-nqn', 'help'),
-    ('disk', 'copy'): ('verify', 'requests', 'request-size', 'queues', 'host-nqn', 'no-progress',
-                       'help'),
+    ('serve',): ('listen', 'nqn', 'allow-host', 'allow-any-host', 'discovery-address',
+                 'discovery-port', 'threads', 'log-level', 'header-digest', 'data-digest',
+                 'max-admin-queue', 'max-io-queue', 'max-io-queues', 'in-capsule', 'max-h2c-data',
+                 'mdts', 'no-flow-control-disable', 'help'),
+    ('disk', 'info'): ('host-nqn', 'header-digest', 'data-digest', 'help'),
+    ('disk', 'copy'): ('verify', 'requests', 'request-size', 'queues', 'host-nqn', 'header-digest',
+                       'data-digest', 'no-progress', 'help'),
 }
 
 
@@ -46,6 +48,25 @@ class CommandLineTest(harness.TestCase):
                    ('serve --nqn=nqn.2026-01.org.example:' + 'x' * 223 + ' ram:1M', '--nqn='),
                    ('serve --allow-host=' + 'x' * 300 + ' ram:1M', '--allow-host='),
                    ('serve --discovery-address=[:: ram:1M', '--discovery-address=[::'))
+
+    def test_serve_complains_when_a_limit_of_the_wire_is_wrong(self):
+        self.wrong(('serve --header-digest=yes ram:1M', '--header-digest=yes', 'require'),
+                   ('serve --data-digest= ram:1M', '--data-digest=', 'refuse'),
+                   ('serve --discovery-port=65536 ram:1M', '--discovery-port=65536', '0..65535'),
+                   ('serve --max-admin-queue=31 ram:1M', '--max-admin-queue=31', '32..4096'),
+                   ('serve --max-admin-queue=4097 ram:1M', '--max-admin-queue=4097'),
+                   ('serve --max-io-queue=1 ram:1M', '--max-io-queue=1', '2..1024'),
+                   ('serve --max-io-queue=1025 ram:1M', '--max-io-queue=1025'),
+                   ('serve --max-io-queues=0 ram:1M', '--max-io-queues=0', '1..128'),
+                   ('serve --max-io-queues=129 ram:1M', '--max-io-queues=129'),
+                   ('serve --in-capsule=65K ram:1M', '--in-capsule=65K', '0..65536'),
+                   ('serve --in-capsule=4100 ram:1M', '--in-capsule=4100', 'multiple of 16'),
+                   ('serve --max-h2c-data=4095 ram:1M', '--max-h2c-data=4095', '4096..'),
+                   ('serve --max-h2c-data=17M ram:1M', '--max-h2c-data=17M'),
+                   ('serve --max-h2c-data=4098 ram:1M', '--max-h2c-data=4098', 'multiple of 4'),
+                   ('serve --mdts=4K ram:1M', '--mdts=4K', '8192..2097152'),
+                   ('serve --mdts=4M ram:1M', '--mdts=4M'),
+                   ('serve --mdts=12K ram:1M', '--mdts=12288', 'power of two'))
 
     def test_serve_complains_when_a_listener_is_wrong(self):
         self.wrong(('serve --listen=127.0.0.1:port ram:1M', '--listen=127.0.0.1:port'),
@@ -96,7 +117,7 @@ class CommandLineTest(harness.TestCase):
                 self.assertEqual((status, errors), (0, ''))
                 self.assertEqual(output.splitlines()[0].split()[:2 + len(verb)],
                                  ['Usage:', 'ferry', *verb])
-                self.assertEqual(re.findall(r'^  --([a-z-]+)', output, re.M), list(names))
+                self.assertEqual(re.findall(r'^  --([a-z0-9-]+)', output, re.M), list(names))
                 self.assertIn('Examples:', output)
                 self.assertLessEqual(max(map(len, output.splitlines())), 120)
 
