@@ -282,6 +282,28 @@ static void test_connect_tells_the_transport_when_it_succeeds(void **state)
 	fake_world_deinit(&world);
 }
 
+/* A wish, not a demand: Connect succeeds, and discovery said so before. */
+static void test_connect_keeps_flow_control_when_the_target_insists(void **state)
+{
+	struct target_limits limits = target_limits_default();
+	struct fake_connection *admin;
+	struct fake_connect connect;
+	struct fake_world world;
+
+	(void)state;
+	limits.is_flow_control_kept = true;
+	fake_world_init(&world, &limits);
+	subsystem_allow_any_host(world.subsystem);
+	target_publish(world.target);
+	admin = fake_connection_open(&world, 0, NULL);
+	fake_connect_init(&connect, 0, NVME_CNTLID_DYNAMIC);
+	connect.command.cattr = NVME_CATTR_DISABLE_SQFC;
+	assert_int_equal(fake_connect(admin, &connect, NULL), 0);
+	assert_false(admin->parameters.is_flow_control_off);
+	fake_connection_free(admin);
+	fake_world_deinit(&world);
+}
+
 static void test_connect_is_demanded_when_anything_else_comes_first(void **state)
 {
 	struct nvme_command command = fake_command_of(NVME_ADMIN_KEEP_ALIVE, 0);
@@ -450,6 +472,7 @@ int main(void)
 		cmocka_unit_test(test_connect_gives_the_status_when_an_admin_queue_asks),
 		cmocka_unit_test(test_connect_gives_the_status_when_an_io_queue_asks),
 		cmocka_unit_test(test_connect_tells_the_transport_when_it_succeeds),
+		cmocka_unit_test(test_connect_keeps_flow_control_when_the_target_insists),
 		cmocka_unit_test(test_connect_is_demanded_when_anything_else_comes_first),
 		cmocka_unit_test(test_connect_refuses_data_when_the_sgl_is_wrong),
 		cmocka_unit_test(test_connect_fails_when_the_transport_has_no_memory),

@@ -30,7 +30,7 @@ static const struct target_queue_peer from_ipv6 = {
 };
 static const struct target_queue_peer from_nowhere = {.name = "memory", .local_host = ""};
 
-static void set_up(struct fake_world *world)
+static void set_up_with(struct fake_world *world, const struct target_limits *limits)
 {
 	static const struct target_address addresses[] = {
 		{false, "", 4420},
@@ -39,12 +39,17 @@ static void set_up(struct fake_world *world)
 	};
 	struct subsystem *subsystem;
 
-	fake_world_init(world, NULL);
+	fake_world_init(world, limits);
 	assert_int_equal(target_add_subsystem(world->target, NQN_PRIVATE, &subsystem), 0);
 	assert_int_equal(subsystem_allow_host(subsystem, HOST_MEMBER), 0);
 	for (size_t i = 0; i < ARRAY_LENGTH(addresses); i++)
 		assert_int_equal(target_add_address(world->target, &addresses[i]), 0);
 	target_publish(world->target);
+}
+
+static void set_up(struct fake_world *world)
+{
+	set_up_with(world, NULL);
 }
 
 static struct fake_connection *discover(struct fake_world *world, const char *host_nqn,
@@ -165,6 +170,24 @@ static void test_discovery_fills_a_record_when_it_is_of_either_kind(void **state
 	fake_world_deinit(&world);
 }
 
+static void test_discovery_tells_when_flow_control_cannot_be_disabled(void **state)
+{
+	struct target_limits limits = target_limits_default();
+	struct nvme_discovery_record records[RECORDS_MAX];
+	struct fake_connection *connection;
+	struct fake_world world;
+
+	(void)state;
+	limits.is_flow_control_kept = true;
+	set_up_with(&world, &limits);
+	connection = discover(&world, FAKE_HOST_NQN, &from_ipv6);
+	assert_int_equal(read_records(connection, records), 4);
+	for (unsigned i = 0; i < 4; i++)
+		assert_int_equal(records[i].treq, NVME_TREQ_NOT_REQUIRED);
+	fake_connection_free(connection);
+	fake_world_deinit(&world);
+}
+
 static void test_discovery_is_the_same_when_read_in_pieces(void **state)
 {
 	static uint8_t whole[5 * 1024 + 4], piece[1500];
@@ -213,6 +236,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_discovery_lists_what_the_host_may_have_when_it_asks),
 		cmocka_unit_test(test_discovery_fills_a_record_when_it_is_of_either_kind),
+		cmocka_unit_test(test_discovery_tells_when_flow_control_cannot_be_disabled),
 		cmocka_unit_test(test_discovery_is_the_same_when_read_in_pieces),
 		cmocka_unit_test(test_discovery_controller_refuses_when_a_command_is_not_for_it),
 	};
