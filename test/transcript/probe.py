@@ -26,6 +26,7 @@ class Probe:
         self.find_digests()
         with session.Session(address, self.variables) as self.session:
             self.find_all()
+        self.find_conflicts()
         self.find_by_connect('discovery', 'subnqn=$DISCOVERY')
         self.find_by_connect('any-host', 'hostnqn=nqn.2014-08.org.example:any')
 
@@ -153,6 +154,18 @@ class Probe:
                 name, header, _ = self.session.connection().receive_pdu()
             if session.pdu.get_field(header, session.pdu.COMPLETION['status']) == 0:
                 self.capabilities.add('feature:%02x' % fid)
+
+    def find_conflicts(self):
+        """How far a controller looks for a CID that is in use is its own affair (Base 2.0, 3.3.3.2.1)."""
+        with session.Session(self.address, self.variables) as probe:
+            probe.run([('probe', step) for step in (
+                '> ICReq', '< ICResp', '> Connect', '< Resp',
+                '> PropertySet ofst=0x14 value=%#x' % CC_ENABLE, '< Resp',
+                '~ PropertyGet ofst=0x1c => dw0&1=1',
+                '> AsyncEvent cid=100', '> AsyncEvent cid=100', '> PropertyGet ofst=8 cid=101')])
+            _, header, _ = probe.connection().receive_pdu()
+            if session.pdu.get_field(header, session.pdu.COMPLETION['status']) == 3:
+                self.capabilities.add('cid-conflict')
 
     def find_by_connect(self, capability, fields):
         """Whether a Connect with these fields succeeds."""
