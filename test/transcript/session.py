@@ -114,7 +114,7 @@ class Session:
         for place, step in steps:
             try:
                 self.step(step)
-            except (Failure, script.Error, ValueError) as error:
+            except (Failure, script.Error, ValueError, OSError) as error:
                 lines = ['%s: %s' % (place, step), '  ' + str(error)]
                 raise Failure('\n'.join(lines + ['  ' + line for line in self.log[-12:]])) from None
         for connection in self.connections.values():

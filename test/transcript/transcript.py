@@ -90,7 +90,11 @@ def main():
         return 0
     host, _, port = options.target.rpartition(':')
     started = time.monotonic()
-    run = Run((host.strip('[]'), int(port)), options.nqn, options.verbose)
+    try:
+        run = Run((host.strip('[]'), int(port)), options.nqn, options.verbose)
+    except (OSError, ValueError, session.Failure) as error:
+        print('transcript: %s: %s' % (options.target, error), file=sys.stderr)
+        return 2
     run.target.capabilities.update(options.has)
     if options.capabilities:
         print(' '.join(sorted(run.target.capabilities)))
