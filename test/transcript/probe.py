@@ -130,6 +130,8 @@ class Probe:
             self.variables['H2CNLB'] = self.variables['MAXH2CDATA'] // self.variables['BLOCK'] - 1
             if self.variables['MDTS'] > self.variables['MAXH2CDATA']:
                 self.capabilities.add('long-writes')
+        if self.variables.get('MDTS', 1 << 30) >= 255 * self.variables['BLOCK']:
+            self.capabilities.add('long-reads')
         if self.variables['NSIDS'] > 1:
             self.capabilities.add('namespaces')
 
@@ -156,7 +158,7 @@ class Probe:
                 self.capabilities.add('feature:%02x' % fid)
 
     def find_conflicts(self):
-        """How far a controller looks for a CID that is in use is its own affair (Base 2.0, 3.3.3.2.1)."""
+        """How far a controller looks for a CID in use is its own affair (Base 2.0, 3.3.3.2.1)."""
         with session.Session(self.address, self.variables) as probe:
             probe.run([('probe', step) for step in (
                 '> ICReq', '< ICResp', '> Connect', '< Resp',

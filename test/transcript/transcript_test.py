@@ -16,7 +16,8 @@ import wire  # noqa: E402
 # What must not be missed: cases for what a target has not are skipped.
 CASES_MIN = 850
 CAPABILITIES = {'any-host', 'capsule', 'discovery', 'flush-all', 'io:00', 'io:01', 'io:02', 'log:05',
-                'long-writes', 'mdts', 'namespaces', 'read-only', 'vs:2.0', 'vwc', 'writable'}
+                'long-reads', 'long-writes', 'mdts', 'namespaces', 'read-only', 'vs:2.0', 'vwc',
+                'writable'}
 
 
 class TranscriptTest(harness.TestCase):
