@@ -241,6 +241,8 @@ class Session:
         data = self.command_data(name, fields)
         sgl = fields.pop('sgl', 'capsule' if data else 'transport')
         values = {**{field: str(value) for field, value in defaults.items()}, 'psdt': '1'}
+        if name == 'Connect' and script.number_of(fields.get('qid', '0')) != 0:
+            values['sqsize'] = str(self.variables.get('IOSQ', values['sqsize']))
         if 'sqeflags' in fields:
             del values['psdt']
         if 'cid' not in fields:
