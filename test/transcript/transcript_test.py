@@ -14,10 +14,11 @@ import transcript  # noqa: E402
 import wire  # noqa: E402
 
 # What must not be missed: cases for what a target has not are skipped.
-CASES_MIN = 850
-CAPABILITIES = {'any-host', 'capsule', 'discovery', 'flush-all', 'io:00', 'io:01', 'io:02', 'log:05',
-                'long-reads', 'long-writes', 'mdts', 'namespaces', 'read-only', 'vs:2.0', 'vwc',
-                'writable'}
+CASES_MIN = 900
+CAPABILITIES = {'any-host', 'capsule', 'compare', 'copy', 'discovery', 'dsm', 'flush-all', 'io:00',
+                'io:01', 'io:02', 'io:05', 'io:08', 'io:09', 'io:0c', 'io:19', 'log:05', 'long-reads',
+                'long-writes', 'mdts', 'namespaces', 'read-only', 'verify', 'vs:2.0', 'vwc',
+                'writable', 'write-zeroes'}
 
 
 class TranscriptTest(harness.TestCase):
