@@ -219,10 +219,10 @@ static struct receiver_answer take_data(struct tcp_controller_queue *queue, cons
 		return refuse(PDU_FES_HEADER_FIELD, offsetof(struct pdu_data, cccid));
 	offset = le32_get(data.datao);
 	left = request->data_bytes - slot->received_bytes;
+	if (offset > request->data_bytes || pdu->data_bytes > request->data_bytes - offset)
+		return refuse(PDU_FES_OUT_OF_RANGE, 0);
 	if (offset != slot->received_bytes)
 		return refuse(PDU_FES_HEADER_FIELD, offsetof(struct pdu_data, datao));
-	if (pdu->data_bytes > left)
-		return refuse(PDU_FES_OUT_OF_RANGE, 0);
 	if (((pdu->flags & PDU_FLAG_LAST) != 0) != (pdu->data_bytes == left))
 		return refuse(PDU_FES_HEADER_FIELD, offsetof(struct pdu_common, flags));
 	return (struct receiver_answer){.data = request->data + offset};
