@@ -10,7 +10,8 @@
  *          all it had in a store: a host that comes back never overtakes its own old writes
  *   gone   no queue is attached, the id is free; memory lasts as long as references
  *
- * References: the subsystem's list, each queue, an order to end under way, a shutdown's flush.
+ * References: the subsystem's list, each queue, an order to end or a notice under way, a shutdown's
+ * flush.
  */
 #ifndef FERRY_TARGET_CONTROLLER_H
 #define FERRY_TARGET_CONTROLLER_H
@@ -28,6 +29,7 @@
 #include "target/async_event.h"
 #include "target/error_log.h"
 #include "target/flush.h"
+#include "target/target.h"
 
 struct subsystem;
 struct target_queue;
@@ -61,6 +63,10 @@ struct controller {
 	struct error_log errors;       /* has its own mutex */
 	atomic_flag is_end_posted;
 	struct loop_message end_message;
+	atomic_flag is_notice_posted;
+	struct loop_message notice_message;
+	/* A bit for each namespace that has changed since log 04h was read, by nsid - 1. */
+	_Atomic uint64_t changed[TARGET_NAMESPACES_MAX / 64];
 
 	/* the loop's */
 	enum controller_state state;
@@ -104,6 +110,23 @@ void controller_end(struct controller *controller, const char *reason);
 
 /** Have the controller's loop end it. From any thread, with the subsystem's mutex held. */
 void controller_post_end(struct controller *controller);
+
+/** The namespace @nsid has changed: log 04h says so, and the host is told if it wants to be. From
+ *  any thread, with the subsystem's mutex held. */
+void controller_note_namespace(struct controller *controller, uint32_t nsid);
+
+/** What a discovery controller tells has changed. As above. */
+void controller_note_discovery(struct controller *controller);
+
+/** @return the NVME_OAES_ bits of the notices there are. */
+uint32_t controller_notices(const struct controller *controller);
+
+/** Set feature 0Bh. What has happened already is told if it is wanted now. */
+void controller_set_events(struct controller *controller, uint32_t configuration);
+
+/** @return bits, of namespaces 64 * @index + 1 on, that have changed since this was last asked
+ *  without @is_kept. */
+uint64_t controller_changed(struct controller *controller, size_t index, bool is_kept);
 
 /** Set KATO, 0 for none, and start the time anew. */
 void controller_set_keep_alive(struct controller *controller, uint32_t kato_ms);

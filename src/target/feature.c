@@ -79,9 +79,11 @@ static uint32_t default_zero(const struct controller *controller)
 
 static nvme_status set_events(struct target_request *request, uint32_t value)
 {
-	if ((value & ~(NVME_EVENT_CONFIGURATION_SMART_MASK | ASYNC_EVENT_NOTICES)) != 0)
+	struct controller *controller = request->queue->controller;
+
+	if ((value & ~(NVME_EVENT_CONFIGURATION_SMART_MASK | controller_notices(controller))) != 0)
 		return NVME_STATUS_INVALID_FIELD | NVME_STATUS_DNR;
-	request->queue->controller->event_configuration = value;
+	controller_set_events(controller, value);
 	return NVME_STATUS_SUCCESS;
 }
 

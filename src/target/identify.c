@@ -62,7 +62,7 @@ static void fill_controller(const struct target_request *request, void *to)
 	page->mdts = limits->mdts;
 	page->cntlid = le16_of(controller->cntlid);
 	page->ver = le32_of(TARGET_VERSION);
-	page->oaes = le32_of(ASYNC_EVENT_NOTICES);
+	page->oaes = le32_of(controller_notices(controller));
 	page->ctratt = le32_of(NVME_CTRATT_HOSTID_128 | NVME_CTRATT_TBKAS);
 	page->cntrltype = NVME_CONTROLLER_DISCOVERY;
 	page->aerl = ASYNC_EVENT_REQUESTS_MAX - 1;

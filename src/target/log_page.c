@@ -90,6 +90,24 @@ static void write_firmware_slot(const struct target_request *request, struct win
 	window_put(window, &page, sizeof(page));
 }
 
+static void write_changed_namespaces(const struct target_request *request, struct window *window)
+{
+	struct nvme_get_log_page fields = nvme_command_get_log_page(&request->base.command);
+	struct controller *controller = request->queue->controller;
+	struct nvme_nsid_list page = {0};
+	size_t count = 0;
+
+	static_assert(TARGET_NAMESPACES_MAX <= NVME_NSID_LIST_MAX, "all may have changed");
+	for (size_t i = 0; i < ARRAY_LENGTH(controller->changed); i++) {
+		uint64_t bits = controller_changed(controller, i, fields.is_event_retained);
+
+		for (; bits != 0; bits &= bits - 1)
+			page.nsid[count++] =
+				le32_of((uint32_t)(64 * i) + (uint32_t)__builtin_ctzll(bits) + 1);
+	}
+	window_put(window, &page, sizeof(page));
+}
+
 static void write_effects(const struct target_request *request, struct window *window)
 {
 	struct nvme_log_effects page = {0};
@@ -117,6 +135,8 @@ static const struct log_page log_pages[256] = {
 	[NVME_LOG_PAGE_SMART] = {write_smart, sizeof(struct nvme_log_smart), 0, true, false, true},
 	[NVME_LOG_PAGE_FIRMWARE_SLOT] = {write_firmware_slot, sizeof(struct nvme_log_firmware_slot),
 		0, true, false, false},
+	[NVME_LOG_PAGE_CHANGED_NAMESPACES] = {write_changed_namespaces,
+		sizeof(struct nvme_nsid_list), 0, true, false, false},
 	[NVME_LOG_PAGE_EFFECTS] = {write_effects, sizeof(struct nvme_log_effects), NVME_LPA_EFFECTS,
 		true, false, false},
 	[NVME_LOG_PAGE_DISCOVERY] = {discovery_log_write, 0, 0, false, true, false},
@@ -174,5 +194,7 @@ nvme_status log_page_execute(struct target_request *request)
 		window_over(request->base.data, fields.offset, request->base.data_bytes);
 
 	log_pages[fields.lid].write(request, &window);
+	if (!fields.is_event_retained)
+		async_events_read(&request->queue->controller->events, fields.lid);
 	return NVME_STATUS_SUCCESS;
 }

@@ -113,6 +113,7 @@ static void test_log_page_gives_the_status_when_fields_vary(void **state)
 		{{.lid = 0x02, .length_bytes = UINT64_C(1) << 34}, 0, REFUSED},
 		{{.lid = 0x01, .length_bytes = 64}, 0, 0},
 		{{.lid = 0x03, .length_bytes = 512}, 0, 0},
+		{{.lid = 0x04, .length_bytes = 4096}, 0, 0},
 		{{.lid = 0x05, .length_bytes = 4096}, 0, 0},
 		{{.lid = 0x05, .length_bytes = 4096, .csi = 2}, 0, REFUSED},
 		{{.lid = 0x70, .length_bytes = 1024}, 0,
