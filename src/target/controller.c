@@ -216,7 +216,7 @@ static void controller_deliver_notice(struct loop_message *message)
 
 	atomic_flag_clear(&controller->is_notice_posted);
 	if (controller->state == CONTROLLER_ALIVE)
-		raise_wanted(controller, controller->event_configuration);
+		raise_wanted(controller, controller->features.events);
 	controller_unref(controller);
 }
 
@@ -241,9 +241,9 @@ void controller_note_discovery(struct controller *controller)
 
 void controller_set_events(struct controller *controller, uint32_t configuration)
 {
-	uint32_t added = configuration & ~controller->event_configuration;
+	uint32_t added = configuration & ~controller->features.events;
 
-	controller->event_configuration = configuration;
+	controller->features.events = configuration;
 	raise_wanted(controller, added & NVME_OAES_NAMESPACE_ATTRIBUTE);
 }
 
@@ -253,9 +253,20 @@ uint64_t controller_changed(struct controller *controller, size_t index, bool is
 		       : atomic_exchange(&controller->changed[index], 0);
 }
 
+/* Features and reset */
+
+struct controller_features controller_features_default(void)
+{
+	return (struct controller_features){
+		.arbitration = NVME_ARBITRATION_NO_LIMIT,
+		.temperature = {UINT16_MAX, 0},
+	};
+}
+
 static void controller_reset_features(struct controller *controller)
 {
-	controller->event_configuration = 0;
+	controller->features = controller_features_default();
+	controller->features.timestamp_at_ns = loop_now_ns(controller->loop);
 	controller->queue_count = controller->subsystem->target->limits.io_queues_max;
 	for (size_t i = 0; i < ARRAY_LENGTH(controller->changed); i++)
 		atomic_store_explicit(&controller->changed[i], 0, memory_order_relaxed);

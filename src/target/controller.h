@@ -48,6 +48,19 @@ struct controller_host {
 	char nqn[NVME_NQN_TEXT_MAX];
 };
 
+/* Features that are only kept: nothing here depends on them. */
+struct controller_features {
+	uint32_t arbitration;    /* 01h */
+	uint32_t power;          /* 02h */
+	uint16_t temperature[2]; /* 04h, the composite one: over, under; K */
+	uint32_t atomicity;      /* 0Ah */
+	uint32_t events;         /* 0Bh */
+	uint64_t timestamp_ms;   /* 0Eh, at the next */
+	uint64_t timestamp_at_ns;
+	bool is_timestamp_set;
+	struct nvme_host_behavior behavior; /* 16h */
+};
+
 struct controller {
 	/* constant */
 	struct subsystem *subsystem;
@@ -74,8 +87,8 @@ struct controller {
 	uint32_t csts;
 	bool is_resetting; /* EN went to 0: RDY follows when the I/O queues have gone */
 	uint32_t kato_ms;
-	uint32_t event_configuration; /* feature 0Bh */
-	uint32_t queue_count;         /* feature 07h: I/O queues granted */
+	uint32_t queue_count; /* feature 07h: I/O queues granted */
+	struct controller_features features;
 	struct timer keep_alive_timer;
 	struct async_events events;
 	struct flush shutdown_flush;
@@ -110,6 +123,9 @@ void controller_end(struct controller *controller, const char *reason);
 
 /** Have the controller's loop end it. From any thread, with the subsystem's mutex held. */
 void controller_post_end(struct controller *controller);
+
+/** What the features are before a host sets them. */
+struct controller_features controller_features_default(void);
 
 /** The namespace @nsid has changed: log 04h says so, and the host is told if it wants to be. From
  *  any thread, with the subsystem's mutex held. */
