@@ -91,6 +91,7 @@ struct controller {
 	struct controller_features features;
 	struct timer keep_alive_timer;
 	struct async_events events;
+	unsigned abort_count; /* Aborts under way */
 	struct flush shutdown_flush;
 	bool is_flushing;
 	bool is_flush_wanted; /* once more, since one was under way when it was asked for */

@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "nvme/identify.h"
 #include "nvme/identify_namespace.h"
+#include "target/abort.h"
 #include "target/admin.h"
 #include "target/async_event.h"
 #include "target/controller.h"
@@ -20,8 +21,6 @@
 #include "target/queue_private.h"
 #include "target/subsystem.h"
 #include "target/target_private.h"
-
-#define ABORT_COMMANDS_MAX 4 /* ACL + 1 */
 
 /* What only a controller with namespaces has. */
 static void fill_io_controller(const struct controller *controller,
