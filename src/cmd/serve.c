@@ -22,6 +22,7 @@
 #include "loop/loop.h"
 #include "serve/identity.h"
 #include "serve/server.h"
+#include "store/size_watch.h"
 #include "store/store.h"
 #include "target/target.h"
 
@@ -43,6 +44,7 @@ struct daemon {
 	/* Of discovery's own port. */
 	struct sockaddr_storage discovery[SERVE_LISTEN_MAX * ADDRESS_RESOLVE_MAX];
 	unsigned discovery_count;
+	struct size_watch *sizes;
 	struct loop_watch signals;
 	int signal_fd;
 };
@@ -278,6 +280,28 @@ static int watch_signals(struct daemon *daemon)
 	return loop_watch(server_loop(daemon->server), &daemon->signals, EPOLLIN);
 }
 
+static void size_changed(void *context, struct store *store)
+{
+	struct daemon *daemon = context;
+	char size[TEXT_SIZE_MAX];
+
+	text_from_size(atomic_load(&store->size_bytes), size);
+	log_write(daemon->log, LOG_LEVEL_INFO, NULL, "%s: has now %s", store->name, size);
+	target_note_store(daemon->target, store);
+}
+
+static void watch_sizes(struct daemon *daemon)
+{
+	const struct size_watch_handler handler = {size_changed, daemon};
+	int error = size_watch_new(server_loop(daemon->server), daemon->stores, daemon->store_count,
+		&handler, &daemon->sizes);
+
+	if (error < 0)
+		log_write(daemon->log, LOG_LEVEL_WARNING, NULL,
+			"disks that become larger or smaller will not be noticed: %s",
+			strerror(-error));
+}
+
 static void print_stores(const struct daemon *daemon)
 {
 	printf("Serving %s\n", daemon->nqn);
@@ -420,6 +444,7 @@ static int set_up(struct daemon *daemon)
 static void tear_down(struct daemon *daemon)
 {
 	loop_unwatch(&daemon->signals);
+	size_watch_free(daemon->sizes);
 	server_free(daemon->server);
 	target_free(daemon->target);
 	for (size_t i = 0; i < daemon->store_count; i++)
@@ -449,6 +474,7 @@ int verb_serve(int argc, char **argv)
 	error = daemon.log == NULL ? -ENOMEM : set_up(&daemon);
 	if (error == 0) {
 		target_publish(daemon.target);
+		watch_sizes(&daemon);
 		print_stores(&daemon);
 		print_uses(&daemon);
 		error = serve(&daemon);

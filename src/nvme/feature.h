@@ -105,6 +105,10 @@ static inline uint32_t nvme_queues_of(uint16_t count)
 	return last << 16 | last;
 }
 
+/* Arbitration: Base 2.0, 5.27.1.1. */
+#define NVME_ARBITRATION_MASK     UINT32_C(0xffffff07)
+#define NVME_ARBITRATION_NO_LIMIT UINT32_C(7) /* AB: commands fetched at a time */
+
 /* Temperature Threshold: Base 2.0, 5.27.1.3. */
 #define NVME_TEMPERATURE_MASK         UINT32_C(0xffff) /* TMPTH, K */
 #define NVME_TEMPERATURE_SELECT_SHIFT 16               /* TMPSEL: 0 composite, 1..8 sensor */
@@ -112,7 +116,9 @@ static inline uint32_t nvme_queues_of(uint16_t count)
 #define NVME_TEMPERATURE_TYPE_SHIFT   20 /* THSEL: 0 over, 1 under */
 #define NVME_TEMPERATURE_TYPE_MASK    (UINT32_C(3) << NVME_TEMPERATURE_TYPE_SHIFT)
 
-#define NVME_POWER_STATE_MASK UINT32_C(0x1f) /* Power Management, PS: Base 2.0, 5.27.1.2 */
+/* Power Management: Base 2.0, 5.27.1.2. */
+#define NVME_POWER_STATE_MASK    UINT32_C(0x1f) /* PS */
+#define NVME_POWER_WORKLOAD_MASK UINT32_C(0xe0) /* WH */
 
 /* Error Recovery: NVM 1.0, 4.1.3.2. */
 #define NVME_ERROR_RECOVERY_TLER_MASK UINT32_C(0xffff) /* 100 ms */

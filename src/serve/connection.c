@@ -115,9 +115,17 @@ static void end_asked(void *context, const char *reason)
 	connection_end(context, reason);
 }
 
+static struct request *find(void *context, uint16_t cid)
+{
+	struct connection *connection = context;
+
+	return tcp_controller_queue_find(connection->transport, cid);
+}
+
 static const struct target_queue_handler target_handler = {
 	.connected = connected,
 	.end = end_asked,
+	.find = find,
 };
 
 /* Names are copied: the stream goes before the connection does. */

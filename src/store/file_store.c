@@ -11,9 +11,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/inotify.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -259,9 +262,39 @@ static void file_store_free(struct store *store)
 	free(file);
 }
 
+/* What is known here: a network file system is not asked, that could take long. */
+static int file_store_measure(const struct store *store, uint64_t *ret_bytes)
+{
+	const struct file_store *file = container_of(store, const struct file_store, store);
+	struct statx status;
+
+	if (!file->is_regular)
+		return ioctl(file->fd, BLKGETSIZE64, ret_bytes) == 0 ? 0 : -errno;
+	if (statx(file->fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_SIZE, &status) != 0)
+		return -errno;
+	*ret_bytes = status.stx_size;
+	return 0;
+}
+
+/* By its descriptor, where there is /proc: the name may have become another file's. */
+static int file_store_watch(const struct store *store, int inotify_fd, uint32_t mask)
+{
+	const struct file_store *file = container_of(store, const struct file_store, store);
+	char path[sizeof("/proc/self/fd/2147483647")];
+	int watch;
+
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", file->fd);
+	watch = inotify_add_watch(inotify_fd, path, mask);
+	if (watch < 0)
+		watch = inotify_add_watch(inotify_fd, store->name, mask);
+	return watch < 0 ? -errno : watch;
+}
+
 static const struct store_operations file_operations = {
 	.submit = file_store_submit,
 	.free = file_store_free,
+	.measure = file_store_measure,
+	.watch = file_store_watch,
 };
 
 /* Without /proc or descriptors to spare the store works with fewer. */

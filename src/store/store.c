@@ -195,6 +195,16 @@ int store_open(const char *text, struct store **ret_store, char *ret_problem, si
 	return file_store_open(name, &options, &problem, ret_store);
 }
 
+bool store_measure(struct store *store)
+{
+	uint64_t bytes;
+
+	if (store->operations->measure == NULL || store->operations->measure(store, &bytes) != 0)
+		return false;
+	bytes -= bytes % store->block_bytes;
+	return atomic_exchange(&store->size_bytes, bytes) != bytes;
+}
+
 void store_free(struct store *store)
 {
 	if (store != NULL)

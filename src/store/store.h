@@ -62,6 +62,10 @@ struct store_operations {
 	 * long as the store. Only of a store that is_lending; else NULL. */
 	const uint8_t *(*lend)(struct store *store, uint64_t offset, size_t bytes);
 	void (*free)(struct store *store);
+	/* What a medium whose size may change under us has, else NULL. The bytes it has now... */
+	int (*measure)(const struct store *store, uint64_t *ret_bytes);
+	/* ...and an inotify watch on it. @return the watch, or -errno. */
+	int (*watch)(const struct store *store, int inotify_fd, uint32_t mask);
 };
 
 #define STORE_NAME_MAX 512
@@ -110,6 +114,10 @@ static inline void store_submit(struct store *store, struct loop *loop,
 	request->store = store;
 	store->operations->submit(store, loop, request);
 }
+
+/** Look at how large the medium is now, and make that the store's size, rounded down to a multiple
+ *  of the block size. From any thread. @return whether the size has changed. */
+bool store_measure(struct store *store);
 
 /** Free a store on which nothing is outstanding. NULL is legal. */
 void store_free(struct store *store);

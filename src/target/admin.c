@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "nvme/io_command.h"
 #include "nvme/log_page.h"
+#include "target/abort.h"
 #include "target/controller.h"
 #include "target/feature.h"
 #include "target/identify.h"
@@ -18,13 +19,6 @@
 static nvme_status begin_without_data(struct target_request *request)
 {
 	return target_request_expect(request, REQUEST_NO_DATA, 0);
-}
-
-/* Base 2.0, 5.1: a controller may answer that it did not abort. */
-static nvme_status abort_execute(struct target_request *request)
-{
-	request->base.result = NVME_ABORT_NOT_ABORTED;
-	return NVME_STATUS_SUCCESS;
 }
 
 static nvme_status async_event_execute(struct target_request *request)
@@ -53,7 +47,7 @@ static const struct admin_command admin_commands[256] = {
 	[NVME_ADMIN_GET_LOG_PAGE] = {log_page_begin, log_page_execute, NVME_EFFECTS_SUPPORTED, 0,
 		true},
 	[NVME_ADMIN_IDENTIFY] = {identify_begin, identify_execute, NVME_EFFECTS_SUPPORTED, 0, true},
-	[NVME_ADMIN_ABORT] = {begin_without_data, abort_execute, NVME_EFFECTS_SUPPORTED, 0, false},
+	[NVME_ADMIN_ABORT] = {abort_begin, abort_execute, NVME_EFFECTS_SUPPORTED, 0, false},
 	[NVME_ADMIN_SET_FEATURES] = {feature_set_begin, feature_set_execute, NVME_EFFECTS_SUPPORTED,
 		0, true},
 	[NVME_ADMIN_GET_FEATURES] = {feature_get_begin, feature_get_execute, NVME_EFFECTS_SUPPORTED,

@@ -8,9 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "nvme/completion.h"
+#include "nvme/log_page.h"
 #include "target/queue_private.h"
 #include "target/subsystem.h"
 #include "target/target_private.h"
@@ -179,10 +181,95 @@ static void controller_deliver_end(struct loop_message *message)
 	controller_unref(controller);
 }
 
+/* Notices */
+
+uint32_t controller_notices(const struct controller *controller)
+{
+	return controller->subsystem->is_discovery ? NVME_OAES_DISCOVERY_LOG
+						   : NVME_OAES_NAMESPACE_ATTRIBUTE;
+}
+
+static bool has_any_changed(struct controller *controller)
+{
+	uint64_t any = 0;
+
+	for (size_t i = 0; i < ARRAY_LENGTH(controller->changed); i++)
+		any |= atomic_load_explicit(&controller->changed[i], memory_order_relaxed);
+	return any != 0;
+}
+
+static void raise_wanted(struct controller *controller, uint32_t wanted)
+{
+	if ((wanted & NVME_OAES_NAMESPACE_ATTRIBUTE) != 0 && has_any_changed(controller))
+		async_events_raise(&controller->events,
+			nvme_event_of(NVME_EVENT_NOTICE, NVME_EVENT_NOTICE_NAMESPACE,
+				NVME_LOG_PAGE_CHANGED_NAMESPACES));
+	if ((wanted & NVME_OAES_DISCOVERY_LOG) != 0)
+		async_events_raise(&controller->events,
+			nvme_event_of(NVME_EVENT_NOTICE, NVME_EVENT_NOTICE_DISCOVERY,
+				NVME_LOG_PAGE_DISCOVERY));
+}
+
+static void controller_deliver_notice(struct loop_message *message)
+{
+	struct controller *controller = container_of(message, struct controller, notice_message);
+
+	atomic_flag_clear(&controller->is_notice_posted);
+	if (controller->state == CONTROLLER_ALIVE)
+		raise_wanted(controller, controller->features.events);
+	controller_unref(controller);
+}
+
+static void controller_post_notice(struct controller *controller)
+{
+	if (atomic_flag_test_and_set(&controller->is_notice_posted))
+		return;
+	controller_ref(controller);
+	loop_post(controller->loop, &controller->notice_message);
+}
+
+void controller_note_namespace(struct controller *controller, uint32_t nsid)
+{
+	atomic_fetch_or(&controller->changed[(nsid - 1) / 64], UINT64_C(1) << (nsid - 1) % 64);
+	controller_post_notice(controller);
+}
+
+void controller_note_discovery(struct controller *controller)
+{
+	controller_post_notice(controller);
+}
+
+void controller_set_events(struct controller *controller, uint32_t configuration)
+{
+	uint32_t added = configuration & ~controller->features.events;
+
+	controller->features.events = configuration;
+	raise_wanted(controller, added & NVME_OAES_NAMESPACE_ATTRIBUTE);
+}
+
+uint64_t controller_changed(struct controller *controller, size_t index, bool is_kept)
+{
+	return is_kept ? atomic_load(&controller->changed[index])
+		       : atomic_exchange(&controller->changed[index], 0);
+}
+
+/* Features and reset */
+
+struct controller_features controller_features_default(void)
+{
+	return (struct controller_features){
+		.arbitration = NVME_ARBITRATION_NO_LIMIT,
+		.temperature = {UINT16_MAX, 0},
+	};
+}
+
 static void controller_reset_features(struct controller *controller)
 {
-	controller->event_configuration = 0;
+	controller->features = controller_features_default();
+	controller->features.timestamp_at_ns = loop_now_ns(controller->loop);
 	controller->queue_count = controller->subsystem->target->limits.io_queues_max;
+	for (size_t i = 0; i < ARRAY_LENGTH(controller->changed); i++)
+		atomic_store_explicit(&controller->changed[i], 0, memory_order_relaxed);
 	atomic_store_explicit(&controller->is_write_through, false, memory_order_relaxed);
 }
 
@@ -204,6 +291,8 @@ nvme_status controller_new(struct subsystem *subsystem, const struct controller_
 	error_log_init(&controller->errors);
 	atomic_flag_clear(&controller->is_end_posted);
 	controller->end_message.deliver = controller_deliver_end;
+	atomic_flag_clear(&controller->is_notice_posted);
+	controller->notice_message.deliver = controller_deliver_notice;
 	timer_init(&controller->keep_alive_timer, controller->loop, keep_alive_fire);
 	async_events_init(&controller->events);
 	controller_reset_features(controller);

@@ -10,7 +10,8 @@
  *          all it had in a store: a host that comes back never overtakes its own old writes
  *   gone   no queue is attached, the id is free; memory lasts as long as references
  *
- * References: the subsystem's list, each queue, an order to end under way, a shutdown's flush.
+ * References: the subsystem's list, each queue, an order to end or a notice under way, a shutdown's
+ * flush.
  */
 #ifndef FERRY_TARGET_CONTROLLER_H
 #define FERRY_TARGET_CONTROLLER_H
@@ -28,6 +29,7 @@
 #include "target/async_event.h"
 #include "target/error_log.h"
 #include "target/flush.h"
+#include "target/target.h"
 
 struct subsystem;
 struct target_queue;
@@ -46,6 +48,19 @@ struct controller_host {
 	char nqn[NVME_NQN_TEXT_MAX];
 };
 
+/* Features that are only kept: nothing here depends on them. */
+struct controller_features {
+	uint32_t arbitration;    /* 01h */
+	uint32_t power;          /* 02h */
+	uint16_t temperature[2]; /* 04h, the composite one: over, under; K */
+	uint32_t atomicity;      /* 0Ah */
+	uint32_t events;         /* 0Bh */
+	uint64_t timestamp_ms;   /* 0Eh, at the next */
+	uint64_t timestamp_at_ns;
+	bool is_timestamp_set;
+	struct nvme_host_behavior behavior; /* 16h */
+};
+
 struct controller {
 	/* constant */
 	struct subsystem *subsystem;
@@ -61,6 +76,10 @@ struct controller {
 	struct error_log errors;       /* has its own mutex */
 	atomic_flag is_end_posted;
 	struct loop_message end_message;
+	atomic_flag is_notice_posted;
+	struct loop_message notice_message;
+	/* A bit for each namespace that has changed since log 04h was read, by nsid - 1. */
+	_Atomic uint64_t changed[TARGET_NAMESPACES_MAX / 64];
 
 	/* the loop's */
 	enum controller_state state;
@@ -68,10 +87,11 @@ struct controller {
 	uint32_t csts;
 	bool is_resetting; /* EN went to 0: RDY follows when the I/O queues have gone */
 	uint32_t kato_ms;
-	uint32_t event_configuration; /* feature 0Bh */
-	uint32_t queue_count;         /* feature 07h: I/O queues granted */
+	uint32_t queue_count; /* feature 07h: I/O queues granted */
+	struct controller_features features;
 	struct timer keep_alive_timer;
 	struct async_events events;
+	unsigned abort_count; /* Aborts under way */
 	struct flush shutdown_flush;
 	bool is_flushing;
 	bool is_flush_wanted; /* once more, since one was under way when it was asked for */
@@ -104,6 +124,26 @@ void controller_end(struct controller *controller, const char *reason);
 
 /** Have the controller's loop end it. From any thread, with the subsystem's mutex held. */
 void controller_post_end(struct controller *controller);
+
+/** What the features are before a host sets them. */
+struct controller_features controller_features_default(void);
+
+/** The namespace @nsid has changed: log 04h says so, and the host is told if it wants to be. From
+ *  any thread, with the subsystem's mutex held. */
+void controller_note_namespace(struct controller *controller, uint32_t nsid);
+
+/** What a discovery controller tells has changed. As above. */
+void controller_note_discovery(struct controller *controller);
+
+/** @return the NVME_OAES_ bits of the notices there are. */
+uint32_t controller_notices(const struct controller *controller);
+
+/** Set feature 0Bh. What has happened already is told if it is wanted now. */
+void controller_set_events(struct controller *controller, uint32_t configuration);
+
+/** @return bits, of namespaces 64 * @index + 1 on, that have changed since this was last asked
+ *  without @is_kept. */
+uint64_t controller_changed(struct controller *controller, size_t index, bool is_kept);
 
 /** Set KATO, 0 for none, and start the time anew. */
 void controller_set_keep_alive(struct controller *controller, uint32_t kato_ms);

@@ -104,7 +104,7 @@ void discovery_log_write(const struct target_request *request, struct window *wi
 	const struct target_queue *queue = request->queue;
 	const struct target *target = queue->target;
 	struct nvme_discovery_log header = {
-		.genctr = le64_of(target->generation),
+		.genctr = le64_of(atomic_load(&target->generation)),
 		.numrec = le64_of(count_records(request)),
 	};
 

@@ -1,7 +1,8 @@
 /*
  * The Discovery log page (Base 2.0, 5.16.1.23; TCP 1.0, 3.1): for each address a record of the
  * discovery subsystem itself, then one for each subsystem that the asking host may connect to.
- * What it tells is constant, so that a host that reads it in pieces always sees one state.
+ * What it tells is constant but for the generation, by which a host that reads it in pieces sees
+ * whether they belong together.
  */
 #ifndef FERRY_TARGET_DISCOVERY_H
 #define FERRY_TARGET_DISCOVERY_H

@@ -11,4 +11,7 @@ target_request_step feature_get_execute;
 target_request_step feature_set_begin;
 target_request_step feature_set_execute;
 
+/** @return the NVME_EFFECTS_ bits of feature @fid, 0 if an I/O controller has no such feature. */
+uint32_t feature_effects(uint8_t fid);
+
 #endif

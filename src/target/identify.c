@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "nvme/identify.h"
 #include "nvme/identify_namespace.h"
+#include "target/abort.h"
 #include "target/admin.h"
 #include "target/async_event.h"
 #include "target/controller.h"
@@ -20,8 +21,6 @@
 #include "target/queue_private.h"
 #include "target/subsystem.h"
 #include "target/target_private.h"
-
-#define ABORT_COMMANDS_MAX 4 /* ACL + 1 */
 
 /* What only a controller with namespaces has. */
 static void fill_io_controller(const struct controller *controller,
@@ -40,7 +39,7 @@ static void fill_io_controller(const struct controller *controller,
 	page->cqes = NVME_CQES_ALL;
 	page->nn = le32_of(subsystem->namespace_count);
 	page->mnan = le32_of(subsystem->namespace_count);
-	page->oncs = le16_of(io_oncs() | NVME_ONCS_FEATURE_SELECT);
+	page->oncs = le16_of(io_oncs() | NVME_ONCS_FEATURE_SELECT | NVME_ONCS_TIMESTAMP);
 	page->ocfs = le16_of(NVME_OCFS_FORMAT_0);
 	page->vwc = NVME_VWC_PRESENT | NVME_VWC_FLUSH_ALL;
 	page->ioccsz = le32_of((uint32_t)(sizeof(struct nvme_command) + limits->capsule_bytes) /
@@ -62,7 +61,7 @@ static void fill_controller(const struct target_request *request, void *to)
 	page->mdts = limits->mdts;
 	page->cntlid = le16_of(controller->cntlid);
 	page->ver = le32_of(TARGET_VERSION);
-	page->oaes = le32_of(ASYNC_EVENT_NOTICES);
+	page->oaes = le32_of(controller_notices(controller));
 	page->ctratt = le32_of(NVME_CTRATT_HOSTID_128 | NVME_CTRATT_TBKAS);
 	page->cntrltype = NVME_CONTROLLER_DISCOVERY;
 	page->aerl = ASYNC_EVENT_REQUESTS_MAX - 1;

@@ -12,6 +12,7 @@
 #include "target/io.h"
 #include "target/queue_private.h"
 #include "target/subsystem.h"
+#include "target/target.h"
 
 static const struct subsystem *subsystem_of(const struct target_request *request)
 {
@@ -31,6 +32,7 @@ static uint8_t namespace_attributes(const struct namespace *namespace)
 void identify_fill_namespace(const struct target_request *request, void *to)
 {
 	const struct namespace *namespace = namespace_of(request);
+	bool has_changed = store_measure(namespace->store); /* that nobody has noticed yet */
 	struct nvme_identify_namespace *page = to;
 	le64 block_count = le64_of(namespace_block_count(namespace));
 	uint32_t preferred = namespace->store->preferred_bytes >> namespace->block_shift;
@@ -53,6 +55,8 @@ void identify_fill_namespace(const struct target_request *request, void *to)
 	page->nmic = NVME_NMIC_SHARED;
 	page->nsattr = namespace_attributes(namespace);
 	page->lbaf[0].lbads = namespace->block_shift;
+	if (has_changed)
+		target_note_store(request->queue->target, namespace->store);
 }
 
 void identify_fill_namespace_list(const struct target_request *request, void *to)

@@ -96,13 +96,14 @@ static void test_identify_satisfies_linux_when_it_asks_for_an_io_controller(void
 	assert_int_equal(le32_get(page.mnan), 2);
 	assert_true(page.cmic & NVME_CMIC_MULTI_CONTROLLER);
 	assert_int_equal(page.vwc, 7);
-	assert_int_equal(page.lpa, NVME_LPA_EFFECTS | NVME_LPA_EXTENDED);
+	assert_int_equal(page.lpa, NVME_LPA_EFFECTS | NVME_LPA_EXTENDED | NVME_LPA_SUPPORTED_PAGES);
 	assert_int_equal(page.aerl, 3);
 	assert_int_equal(page.acl, 3);
 	assert_int_equal(le32_get(page.ctratt), 0x41);
-	assert_int_equal(le32_get(page.oaes), 0);
+	assert_int_equal(le32_get(page.oaes), NVME_OAES_NAMESPACE_ATTRIBUTE);
 	assert_int_equal(le16_get(page.oacs), 0);
-	assert_int_equal(le16_get(page.oncs), io_oncs() | NVME_ONCS_FEATURE_SELECT);
+	assert_int_equal(le16_get(page.oncs),
+		io_oncs() | NVME_ONCS_FEATURE_SELECT | NVME_ONCS_TIMESTAMP);
 	assert_int_equal(le16_get(page.ocfs), NVME_OCFS_FORMAT_0);
 	assert_int_equal(le16_get(page.fuses), 0);
 	assert_int_equal(le16_get(page.ofcs), NVME_OFCS_DISCONNECT);
@@ -130,7 +131,7 @@ static void test_identify_says_discovery_when_a_discovery_controller_is_asked(vo
 	assert_int_equal(le32_get(page.nn), 0);
 	assert_int_equal(page.lpa, NVME_LPA_EXTENDED);
 	assert_true(le32_get(page.sgls) & NVME_SGLS_MASK);
-	assert_int_equal(le32_get(page.oaes), 0);
+	assert_int_equal(le32_get(page.oaes), NVME_OAES_DISCOVERY_LOG);
 	assert_int_equal(identify(fixture.discovery, NVME_CNS_ACTIVE_NAMESPACES, 0, 0, &page),
 		REFUSED);
 	tear_down(&fixture);

@@ -11,6 +11,7 @@
 #include "target/admin.h"
 #include "target/controller.h"
 #include "target/discovery.h"
+#include "target/feature.h"
 #include "target/io.h"
 #include "target/queue_private.h"
 #include "target/subsystem.h"
@@ -90,17 +91,61 @@ static void write_firmware_slot(const struct target_request *request, struct win
 	window_put(window, &page, sizeof(page));
 }
 
+static void write_changed_namespaces(const struct target_request *request, struct window *window)
+{
+	struct nvme_get_log_page fields = nvme_command_get_log_page(&request->base.command);
+	struct controller *controller = request->queue->controller;
+	struct nvme_nsid_list page = {0};
+	size_t count = 0;
+
+	static_assert(TARGET_NAMESPACES_MAX <= NVME_NSID_LIST_MAX, "all may have changed");
+	for (size_t i = 0; i < ARRAY_LENGTH(controller->changed); i++) {
+		uint64_t bits = controller_changed(controller, i, fields.is_event_retained);
+
+		for (; bits != 0; bits &= bits - 1)
+			page.nsid[count++] =
+				le32_of((uint32_t)(64 * i) + (uint32_t)__builtin_ctzll(bits) + 1);
+	}
+	window_put(window, &page, sizeof(page));
+}
+
+static uint32_t with_scope(uint32_t effects, uint32_t scope)
+{
+	return effects != 0 ? effects | scope : 0;
+}
+
 static void write_effects(const struct target_request *request, struct window *window)
 {
 	struct nvme_log_effects page = {0};
 
 	(void)request;
 	for (unsigned i = 0; i < 256; i++) {
-		page.admin[i] = le32_of(admin_effects((uint8_t)i));
-		page.io[i] = le32_of(io_effects((uint8_t)i));
+		page.admin[i] = le32_of(
+			with_scope(admin_effects((uint8_t)i), NVME_EFFECTS_SCOPE_CONTROLLER));
+		page.io[i] =
+			le32_of(with_scope(io_effects((uint8_t)i), NVME_EFFECTS_SCOPE_NAMESPACE));
 	}
 	window_put(window, &page, sizeof(page));
 }
+
+static void write_feature_effects(const struct target_request *request, struct window *window)
+{
+	struct nvme_log_feature_effects page;
+
+	(void)request;
+	for (unsigned i = 0; i < 256; i++)
+		page.fid[i] = le32_of(feature_effects((uint8_t)i));
+	window_put(window, &page, sizeof(page));
+}
+
+/* No management interface: no command of one. */
+static void write_nothing(const struct target_request *request, struct window *window)
+{
+	(void)request;
+	(void)window;
+}
+
+static void write_supported(const struct target_request *request, struct window *window);
 
 struct log_page {
 	void (*write)(const struct target_request *request, struct window *window);
@@ -111,20 +156,40 @@ struct log_page {
 	bool is_of_namespace; /* NSID is looked at */
 };
 
+#define MI_EFFECTS_BYTES 4096 /* Base 2.0, 5.16.1.19 */
+
 static const struct log_page log_pages[256] = {
+	[NVME_LOG_PAGE_SUPPORTED] = {write_supported, sizeof(struct nvme_log_supported),
+		NVME_LPA_SUPPORTED_PAGES, true, false, false},
 	[NVME_LOG_PAGE_ERROR] = {write_errors, ERROR_LOG_ENTRIES * sizeof(struct nvme_log_error), 0,
 		true, true, false},
 	[NVME_LOG_PAGE_SMART] = {write_smart, sizeof(struct nvme_log_smart), 0, true, false, true},
 	[NVME_LOG_PAGE_FIRMWARE_SLOT] = {write_firmware_slot, sizeof(struct nvme_log_firmware_slot),
 		0, true, false, false},
+	[NVME_LOG_PAGE_CHANGED_NAMESPACES] = {write_changed_namespaces,
+		sizeof(struct nvme_nsid_list), 0, true, false, false},
 	[NVME_LOG_PAGE_EFFECTS] = {write_effects, sizeof(struct nvme_log_effects), NVME_LPA_EFFECTS,
 		true, false, false},
+	[NVME_LOG_PAGE_FEATURE_EFFECTS] = {write_feature_effects,
+		sizeof(struct nvme_log_feature_effects), 0, true, false, false},
+	[NVME_LOG_PAGE_MI_EFFECTS] = {write_nothing, MI_EFFECTS_BYTES, 0, true, false, false},
 	[NVME_LOG_PAGE_DISCOVERY] = {discovery_log_write, 0, 0, false, true, false},
 };
 
 static bool is_offered(const struct log_page *page, const struct controller *controller)
 {
 	return controller->subsystem->is_discovery ? page->is_for_discovery : page->is_for_io;
+}
+
+static void write_supported(const struct target_request *request, struct window *window)
+{
+	struct nvme_log_supported page = {0};
+
+	for (size_t i = 0; i < ARRAY_LENGTH(log_pages); i++) {
+		if (is_offered(&log_pages[i], request->queue->controller))
+			page.lid[i] = le32_of(NVME_LID_SUPPORTED);
+	}
+	window_put(window, &page, sizeof(page));
 }
 
 uint8_t log_page_attributes(const struct controller *controller)
@@ -174,5 +239,7 @@ nvme_status log_page_execute(struct target_request *request)
 		window_over(request->base.data, fields.offset, request->base.data_bytes);
 
 	log_pages[fields.lid].write(request, &window);
+	if (!fields.is_event_retained)
+		async_events_read(&request->queue->controller->events, fields.lid);
 	return NVME_STATUS_SUCCESS;
 }

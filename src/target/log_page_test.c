@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "base/cleanup.h"
+#include "nvme/feature.h"
 #include "nvme/io_command.h"
 #include "nvme/status.h"
 #include "store/memory_store.h"
@@ -98,7 +99,13 @@ static void test_log_page_gives_the_status_when_fields_vary(void **state)
 		uint32_t nsid;
 		uint16_t status;
 	} rows[] = {
+		{{.lid = 0x00, .length_bytes = 1024}, 0, 0},
+		{{.lid = 0x12, .length_bytes = 1024}, 0, 0},
+		{{.lid = 0x12, .length_bytes = 4, .offset = 1028}, 0, REFUSED},
+		{{.lid = 0x13, .length_bytes = 4096}, 0, 0},
 		{{.lid = 0x02, .length_bytes = 512}, NVME_NSID_BROADCAST, 0},
+		/* What a page has no use for is ignored. */
+		{{.lid = 0x02, .length_bytes = 512, .lsp = 0x7f, .lsi = 7}, 0, 0},
 		{{.lid = 0x02, .length_bytes = 512}, 0, 0},
 		{{.lid = 0x02, .length_bytes = 512}, 1, REFUSED},
 		{{.lid = 0x02, .length_bytes = 4}, 0, 0},
@@ -113,6 +120,7 @@ static void test_log_page_gives_the_status_when_fields_vary(void **state)
 		{{.lid = 0x02, .length_bytes = UINT64_C(1) << 34}, 0, REFUSED},
 		{{.lid = 0x01, .length_bytes = 64}, 0, 0},
 		{{.lid = 0x03, .length_bytes = 512}, 0, 0},
+		{{.lid = 0x04, .length_bytes = 4096}, 0, 0},
 		{{.lid = 0x05, .length_bytes = 4096}, 0, 0},
 		{{.lid = 0x05, .length_bytes = 4096, .csi = 2}, 0, REFUSED},
 		{{.lid = 0x70, .length_bytes = 1024}, 0,
@@ -142,18 +150,64 @@ static void test_log_page_tells_effects_when_commands_are_there(void **state)
 	(void)state;
 	set_up(&fixture);
 	assert_int_equal(get_log(&fixture, &fields, NVME_NSID_BROADCAST, &page), 0);
-	assert_int_equal(le32_get(page.admin[NVME_ADMIN_IDENTIFY]), 1);
+	assert_int_equal(le32_get(page.admin[NVME_ADMIN_IDENTIFY]),
+		NVME_EFFECTS_SUPPORTED | NVME_EFFECTS_SCOPE_CONTROLLER);
 	assert_int_equal(le32_get(page.admin[NVME_ADMIN_FORMAT_NVM]), 0);
-	assert_int_equal(le32_get(page.io[NVME_IO_WRITE]), 3);
-	assert_int_equal(le32_get(page.io[NVME_IO_READ]), 1);
-	assert_int_equal(le32_get(page.io[NVME_IO_COPY]), 3);
+	assert_int_equal(le32_get(page.io[NVME_IO_WRITE]),
+		NVME_EFFECTS_SUPPORTED | NVME_EFFECTS_LBA_CONTENT | NVME_EFFECTS_SCOPE_NAMESPACE);
+	assert_int_equal(le32_get(page.io[NVME_IO_READ]),
+		NVME_EFFECTS_SUPPORTED | NVME_EFFECTS_SCOPE_NAMESPACE);
+	assert_int_equal(le32_get(page.io[NVME_IO_COPY]),
+		NVME_EFFECTS_SUPPORTED | NVME_EFFECTS_LBA_CONTENT | NVME_EFFECTS_SCOPE_NAMESPACE);
 	assert_int_equal(le32_get(page.io[NVME_IO_WRITE_UNCORRECTABLE]), 0);
+	tear_down(&fixture);
+}
+
+static void test_log_page_lists_pages_when_they_can_be_read(void **state)
+{
+	static const struct nvme_get_log_page supported = {.lid = 0x00, .length_bytes = 1024};
+	struct nvme_log_supported page;
+	struct fixture fixture;
+
+	(void)state;
+	set_up(&fixture);
+	assert_int_equal(get_log(&fixture, &supported, 0, &page), 0);
+	for (unsigned i = 0; i < 256; i++) {
+		struct nvme_get_log_page fields = {.lid = (uint8_t)i, .length_bytes = 4};
+		bool is_listed = (le32_get(page.lid[i]) & NVME_LID_SUPPORTED) != 0;
+
+		assert_int_equal(get_log(&fixture, &fields, 0, NULL) == 0, is_listed);
+	}
+	tear_down(&fixture);
+}
+
+static void test_log_page_lists_features_when_they_can_be_got(void **state)
+{
+	static const struct nvme_get_log_page effects = {.lid = 0x12, .length_bytes = 1024};
+	struct nvme_log_feature_effects page;
+	struct fixture fixture;
+
+	(void)state;
+	set_up(&fixture);
+	assert_int_equal(get_log(&fixture, &effects, 0, &page), 0);
+	for (unsigned i = 0; i < 256; i++) {
+		struct nvme_command command = fake_command_of(NVME_ADMIN_GET_FEATURES, 0);
+		uint32_t bits = le32_get(page.fid[i]);
+		uint64_t capabilities;
+		uint16_t status;
+
+		nvme_command_set_get_feature(&command, (uint8_t)i, NVME_FEATURE_CAPABILITIES);
+		status = fake_command(fixture.admin, &command, &capabilities);
+		assert_int_equal(status, (bits & NVME_EFFECTS_SUPPORTED) != 0 ? 0 : REFUSED);
+		assert_int_equal((capabilities & NVME_FEATURE_CAN_NAMESPACE) != 0,
+			(bits & NVME_EFFECTS_SCOPE_NAMESPACE) != 0);
+	}
 	tear_down(&fixture);
 }
 
 static void test_log_page_is_the_same_when_read_in_pieces(void **state)
 {
-	static const uint8_t lids[] = {0x01, 0x02, 0x03, 0x05};
+	static const uint8_t lids[] = {0x00, 0x01, 0x02, 0x03, 0x04, 0x05, 0x12};
 	static uint8_t whole[8192], piece[64];
 	struct fixture fixture;
 
@@ -266,6 +320,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_log_page_gives_the_status_when_fields_vary),
 		cmocka_unit_test(test_log_page_tells_effects_when_commands_are_there),
+		cmocka_unit_test(test_log_page_lists_pages_when_they_can_be_read),
+		cmocka_unit_test(test_log_page_lists_features_when_they_can_be_got),
 		cmocka_unit_test(test_log_page_is_the_same_when_read_in_pieces),
 		cmocka_unit_test(test_log_page_counts_units_when_commands_succeed),
 		cmocka_unit_test(test_log_page_has_the_newest_error_first_when_commands_fail),

@@ -1,6 +1,6 @@
 /*
  * A namespace: a store under a number of its subsystem. Constant once the target is published, but
- * for the store's size.
+ * for the store's size and the namespace's own feature.
  */
 #ifndef FERRY_TARGET_NAMESPACE_H
 #define FERRY_TARGET_NAMESPACE_H
@@ -13,8 +13,9 @@
 struct namespace
 {
 	struct store *store;
-	uint32_t nsid;       /* 1.. */
-	uint8_t block_shift; /* log2 of the bytes of a block: 9 or 12 */
+	uint32_t nsid;                   /* 1.. */
+	uint8_t block_shift;             /* log2 of the bytes of a block: 9 or 12 */
+	_Atomic uint32_t error_recovery; /* feature 05h; relaxed */
 };
 
 /** Put @store, whose block size is a power of two, under @nsid. */
@@ -22,6 +23,7 @@ static inline void namespace_init(struct namespace *namespace, uint32_t nsid, st
 {
 	namespace->store = store;
 	namespace->nsid = nsid;
+	atomic_init(&namespace->error_recovery, 0);
 	namespace->block_shift = (uint8_t)__builtin_ctz(store->block_bytes);
 }
 

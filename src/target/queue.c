@@ -12,6 +12,7 @@
 
 #include "base/log.h"
 #include "nvme/completion.h"
+#include "target/abort.h"
 #include "target/admin.h"
 #include "target/connect.h"
 #include "target/controller.h"
@@ -146,6 +147,7 @@ uint16_t target_queue_begin(struct target_queue *queue, struct request *base)
 	nvme_status status;
 
 	request->queue = queue;
+	request->aborter = NULL;
 	atomic_store_explicit(&queue->has_traffic, true, memory_order_relaxed);
 	if (queue->state == TARGET_QUEUE_LIVE && queue->is_io)
 		status = io_begin(request);
@@ -162,22 +164,32 @@ void target_queue_execute(struct target_queue *queue, struct request *base)
 	nvme_status status;
 
 	assert(request->queue == queue);
+	if (request->aborter != NULL) {
+		target_request_finish(request, NVME_STATUS_ABORT_REQUESTED);
+		return;
+	}
 	status = request->execute(request);
 	if (status != TARGET_LATER)
 		target_request_finish(request, status);
 }
 
-/* The target keeps nothing of a request that is not in execution. */
+/* The target keeps nothing of a request that is not in execution, but who wants it aborted. */
 void target_queue_abandon(struct target_queue *queue, struct request *base)
 {
 	struct target_request *request = container_of(base, struct target_request, base);
+	struct target_request *aborter = request->aborter;
 
-	if (base->status == NVME_STATUS_SUCCESS)
+	if (base->status != NVME_STATUS_SUCCESS) {
+		target_request_note_failure(request, base->status);
+		log_write(queue->target->log, LOG_LEVEL_WARNING, "data damaged",
+			"%s: the data of opcode %02xh arrived damaged: %s", queue->name,
+			base->command.opcode, nvme_status_text(base->status));
+	}
+	if (aborter == NULL)
 		return;
-	target_request_note_failure(request, base->status);
-	log_write(queue->target->log, LOG_LEVEL_WARNING, "data damaged",
-		"%s: the data of opcode %02xh arrived damaged: %s", queue->name,
-		base->command.opcode, nvme_status_text(base->status));
+	request->aborter = NULL;
+	/* Damaged data has ended it otherwise. */
+	abort_answer(aborter, base->status == NVME_STATUS_SUCCESS);
 }
 
 /* Nor of memory that it has lent: a store's stays as long as the store. */

@@ -47,6 +47,8 @@ struct target_queue_handler {
 	 * connection after what is already completed has been sent, then target_queue_end().
 	 * @reason a constant sentence for a log. May be called more than once. */
 	void (*end)(void *context, const char *reason);
+	/* @return the outstanding request whose command has this id, NULL if there is none. */
+	struct request *(*find)(void *context, uint16_t cid);
 };
 
 /* What the transport knows of the connection. */

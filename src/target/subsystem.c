@@ -166,6 +166,26 @@ void subsystem_close(struct subsystem *subsystem)
 	(void)pthread_mutex_unlock(&subsystem->mutex);
 }
 
+void subsystem_note_namespace(struct subsystem *subsystem, uint32_t nsid)
+{
+	struct list *link;
+
+	(void)pthread_mutex_lock(&subsystem->mutex);
+	list_for_each (link, &subsystem->controllers)
+		controller_note_namespace(container_of(link, struct controller, link), nsid);
+	(void)pthread_mutex_unlock(&subsystem->mutex);
+}
+
+void subsystem_note_discovery(struct subsystem *subsystem)
+{
+	struct list *link;
+
+	(void)pthread_mutex_lock(&subsystem->mutex);
+	list_for_each (link, &subsystem->controllers)
+		controller_note_discovery(container_of(link, struct controller, link));
+	(void)pthread_mutex_unlock(&subsystem->mutex);
+}
+
 /* Counters */
 
 void subsystem_add_counters(struct subsystem *subsystem, struct counters *counters)

@@ -72,6 +72,12 @@ struct controller *subsystem_find_controller(struct subsystem *subsystem, uint16
 /** Make no controller any more, and tell those there are to end. From any thread. */
 void subsystem_close(struct subsystem *subsystem);
 
+/** The namespace @nsid has changed: tell all controllers. From any thread. */
+void subsystem_note_namespace(struct subsystem *subsystem, uint32_t nsid);
+
+/** What the controllers of the discovery subsystem tell has changed. From any thread. */
+void subsystem_note_discovery(struct subsystem *subsystem);
+
 /** Count what @counters, all zero, count from now on. */
 void subsystem_add_counters(struct subsystem *subsystem, struct counters *counters);
 

@@ -43,7 +43,7 @@ int target_new(const struct target_limits *limits, struct log *log, struct targe
 	target->limits = limits != NULL ? *limits : target_limits_default();
 	assert(limits_are_legal(&target->limits));
 	target->log = log;
-	target->generation = 1;
+	atomic_init(&target->generation, 1);
 	error = subsystem_new(target, NVME_NQN_DISCOVERY, true, &target->discovery);
 	if (error != 0) {
 		free(target);
@@ -124,6 +124,24 @@ int target_add_address(struct target *target, const struct target_address *addre
 void target_publish(struct target *target)
 {
 	target->is_published = true;
+}
+
+void target_note_store(struct target *target, const struct store *store)
+{
+	for (size_t i = 0; i < target->subsystem_count; i++) {
+		struct subsystem *subsystem = target->subsystems[i];
+
+		for (uint32_t j = 0; j < subsystem->namespace_count; j++) {
+			if (subsystem->namespaces[j].store == store)
+				subsystem_note_namespace(subsystem, j + 1);
+		}
+	}
+}
+
+void target_note_discovery(struct target *target)
+{
+	atomic_fetch_add(&target->generation, 1);
+	subsystem_note_discovery(target->discovery);
 }
 
 void target_shut_down(struct target *target)

@@ -91,6 +91,13 @@ int target_add_address(struct target *target, const struct target_address *addre
 /** Everything is in place: queues may come. */
 void target_publish(struct target *target);
 
+/** The size of @store has changed: hosts whose namespace it holds are told. From any thread. */
+void target_note_store(struct target *target, const struct store *store);
+
+/** What is lent, to whom or where has changed: the generation of the discovery log moves, and hosts
+ *  that watch it are told. From any thread. */
+void target_note_discovery(struct target *target);
+
 /** End every controller: their queues are told to end. From any thread. */
 void target_shut_down(struct target *target);
 

@@ -22,7 +22,7 @@ struct target {
 	size_t subsystem_count;
 	struct target_address addresses[TARGET_ADDRESSES_MAX];
 	size_t address_count;
-	uint64_t generation; /* GENCTR: moves with each change of what discovery tells */
+	_Atomic uint64_t generation; /* GENCTR: moves with each change of what discovery tells */
 	bool is_published;
 	_Atomic uint64_t started_ns; /* when the first queue came, 0: none has */
 	_Atomic size_t part_count;   /* queues and controllers in memory */

@@ -6,6 +6,7 @@
 #include "nvme/discovery.h"
 #include "nvme/io_command.h"
 #include "nvme/log_page.h"
+#include "target/abort.h"
 #include "target/controller.h"
 #include "target/queue_private.h"
 #include "target/target_private.h"
@@ -71,8 +72,14 @@ void target_request_note_failure(const struct target_request *request, nvme_stat
 
 void target_request_finish(struct target_request *request, nvme_status status)
 {
+	struct target_request *aborter = request->aborter;
+
+	if (aborter != NULL)
+		status = NVME_STATUS_ABORT_REQUESTED;
 	if (status != NVME_STATUS_SUCCESS)
 		target_request_note_failure(request, status);
 	request->base.status = status;
 	request->base.complete(&request->base);
+	if (aborter != NULL)
+		abort_answer(aborter, true);
 }

@@ -8,6 +8,7 @@
 #ifndef FERRY_TARGET_TARGET_REQUEST_H
 #define FERRY_TARGET_TARGET_REQUEST_H
 
+#include "loop/loop.h"
 #include "nvme/request.h"
 #include "nvme/status.h"
 #include "store/store.h"
@@ -30,16 +31,25 @@ struct walk {
 	nvme_status status; /* what was found, of Compare */
 };
 
+/* What an Abort needs on its way. */
+struct abort {
+	struct loop_message message;
+	struct target_queue *queue; /* of the command to be aborted */
+	bool is_aborted;
+};
+
 struct target_request {
 	struct request base;
 	struct target_queue *queue;
 	target_request_step *execute; /* set by begin */
 	const struct namespace *namespace;
+	struct target_request *aborter; /* the Abort that waits for this to end, or NULL */
 	union {
 		struct store_request store; /* Read, Write and Write Zeroes */
 		struct flush flush;
 		struct walk walk; /* Dataset Management, Compare, Verify and Copy */
 		struct list held; /* Asynchronous Event Request */
+		struct abort abort;
 	};
 };
 

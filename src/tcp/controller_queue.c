@@ -147,6 +147,18 @@ static void begin_end(struct tcp_controller_queue *queue, const char *reason, ui
 	controller_check_end(queue);
 }
 
+struct request *tcp_controller_queue_find(struct tcp_controller_queue *queue, uint16_t cid)
+{
+	for (unsigned i = 0; i < queue->slot_count; i++) {
+		struct slot *slot = queue->slots[i];
+
+		if (slot->state != SLOT_FREE && slot->state != SLOT_SENDING &&
+			le16_get(slot_request(slot)->command.cid) == cid)
+			return slot_request(slot);
+	}
+	return NULL;
+}
+
 void tcp_controller_queue_end(struct tcp_controller_queue *queue, const char *reason)
 {
 	if (queue->state == QUEUE_ENDING || queue->state == QUEUE_CLOSED)

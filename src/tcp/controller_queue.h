@@ -88,6 +88,9 @@ void tcp_controller_queue_free(struct tcp_controller_queue *queue);
 int tcp_controller_queue_size(struct tcp_controller_queue *queue, uint16_t entries,
 	bool is_flow_control_off) __attribute__((warn_unused_result));
 
+/** @return the request of command @cid that is above or awaits its data, NULL if there is none. */
+struct request *tcp_controller_queue_find(struct tcp_controller_queue *queue, uint16_t cid);
+
 /** End the connection once what is completed has been sent. @reason a constant sentence. */
 void tcp_controller_queue_end(struct tcp_controller_queue *queue, const char *reason);
 

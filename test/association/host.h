@@ -42,7 +42,7 @@ struct operation {
 	struct host_queue *queue;
 	/* The command ended with @status; not called when the queue failed. */
 	void (*then)(struct operation *operation, nvme_status status);
-	bool is_busy, is_aborted; /* Abort was sent for it */
+	bool is_busy;
 	enum operation_kind kind;
 	struct model *model;
 	struct model_range range;
@@ -55,6 +55,8 @@ struct host_queue {
 	struct host *host;
 	uint16_t qid, entries;
 	bool is_connected, is_flow_control_off;
+	/* Abort was sent for a command here: its id may be another's when Abort comes. */
+	bool is_aborted;
 	uint32_t era;
 	struct tcp_host_queue *transport; /* NULL: none */
 	struct operation operations[HOST_OPERATIONS_MAX];

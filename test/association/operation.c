@@ -97,7 +97,7 @@ static void check_failure(const struct operation *operation, nvme_status status)
 			return;
 		break;
 	case NVME_STATUS_ABORT_REQUESTED:
-		if (operation->is_aborted)
+		if (operation->queue->is_aborted)
 			return;
 		break;
 	case NVME_STATUS_UNRECOVERED_READ_ERROR:
@@ -311,13 +311,13 @@ static void submit_abort(struct host_queue *admin)
 {
 	struct host *host = admin->host;
 	struct host_queue *queue = &host->queues[world_draw(host->world, 1, host->queue_count - 1)];
-	struct operation *victim =
+	const struct operation *victim =
 		&queue->operations[world_draw(host->world, 0, HOST_OPERATIONS_MAX - 1)];
 	struct operation *operation = operation_take(admin, NVME_ADMIN_ABORT);
 
 	if (operation == NULL)
 		return;
-	victim->is_aborted = true;
+	queue->is_aborted = true;
 	nvme_command_set_abort(&operation->command.command, queue->qid, victim->command.cid);
 	operation->then = work_done;
 	(void)operation_submit(operation);

@@ -183,11 +183,14 @@ class CopyTest(harness.TestCase):
         self.assertEqual(self.contents(image), b'x' * MIB)
 
     def test_copy_fails_when_the_disk_fails(self):
-        image = self.image('target', data=b'x' * MIB)
-        with Daemon(image) as daemon:
-            os.truncate(image, MIB // 2)
-            self.refuse((daemon.url, self.back), daemon.url)
-            self.refuse((self.image(size=MIB), daemon.url), daemon.url)
+        image = self.endless_file()
+        with Daemon(image) as daemon, Daemon('null:1P') as target:
+            process = self.start(daemon.url, target.url)
+            self.wait_for_work(target)
+            os.truncate(image, MIB)
+            _, errors = process.communicate(timeout=harness.TIMEOUT_S)
+            self.assertEqual(process.returncode, 1)
+            self.assertIn(daemon.url, errors)
 
     def test_copy_fails_when_the_daemon_ends_meanwhile(self):
         with Daemon('null:1P') as daemon:

@@ -118,6 +118,34 @@ class ReadyTest(harness.TestCase):
             self.assertEqual(wire.parse_url(daemon.url)[0], ('127.0.0.7', 4420))
 
 
+class ResizeTest(harness.TestCase):
+
+    def resize(self, *arguments):
+        image = self.image(size=MIB)
+        with Daemon(*arguments, image) as daemon, wire.Host(daemon.url) as host:
+            host.admin.command(wire.SET_FEATURES, 0, (0x0b, 0x100))
+            for size in (3 * MIB, MIB // 2, 2 * MIB):
+                os.truncate(image, size)
+                # Answered when there is something to tell.
+                self.assertEqual(host.admin.command(wire.ASYNC_EVENT)[0], 0x00040002)
+                changed = host.admin.command(wire.GET_LOG_PAGE, 0, (0x03ff0004,),
+                                             read_bytes=4096)[1]
+                self.assertEqual(changed, b'\1' + bytes(4095))
+                namespace = host.admin.command(wire.IDENTIFY, 1, (0,), read_bytes=4096)[1]
+                last = size // BLOCK - 1
+                self.assertEqual(int.from_bytes(namespace[:8], 'little'), last + 1)
+                host.write(last, b'x' * BLOCK)
+                with self.assertRaises(wire.Failed) as failure:
+                    host.read(last + 1, 1)
+                self.assertEqual(failure.exception.status, 0x080)
+
+    def test_serve_tells_hosts_when_the_file_grows_or_shrinks(self):
+        self.resize('--threads=1')
+
+    def test_serve_tells_hosts_when_they_are_on_other_loops(self):
+        self.resize('--threads=4')
+
+
 class EndTest(harness.TestCase):
 
     def end(self, number, stages):

@@ -194,14 +194,69 @@ writes_outlive_the_daemon() {
 	local controller before fio
 	controller=$(controller_of "$nqn")
 	before=$(sectors_written "$controller")
-	verify restart 320 --size=96M --bs=16k &
+	# The kernel sends without MSG_NOSIGNAL: the signal of a closed connection can meet the program.
+	(trap '' PIPE && verify restart 320 --size=96M --bs=16k) &
 	fio=$!
-	wait_until 30 has_written_since "$controller" "$before"
+	wait_until 120 has_written_since "$controller" "$before"
 	ask restart_daemon
 	kill -0 $fio || fail "fio had ended before the daemon was back: nothing is shown"
 	wait $fio
 	equal state live "$(cat "/sys/class/nvme/$controller/state")"
 	dmesg | grep -q "nvme $controller: Successfully reconnected" || fail "no reconnect happened"
+}
+
+has_size() {
+	[ "$(blockdev --getsize64 "/dev/$(namespace_of "$nqn")")" = "$1" ]
+}
+
+# The kernel is told, reads log 04h and Identify, and nobody has to connect anew.
+size_follows_the_image() {
+	local size
+	for size in $((size_mb * 2)) $((size_mb + 64)) $size_mb; do
+		ask resize_image "$size"
+		wait_until 10 has_size $((size << 20))
+	done
+	dmesg | grep -q "capacity change from" || fail "the kernel has not said so"
+}
+
+features_are_kept() {
+	local controller fid
+	controller=/dev/$(controller_of "$nqn")
+	for fid in 1 2 4 6 7 0xa 0xb 0xe 0xf 0x16; do
+		nvme get-feature "$controller" -f $fid -H
+	done
+	nvme get-feature "$controller" -f 5 -n 1
+	nvme get-feature "$controller" -f 0x81 -l 16 --cdw11=1
+	nvme set-feature "$controller" -f 6 -V 0
+	nvme get-feature "$controller" -f 6 | grep -qi 'value:\(0x\)\?0*$' || fail "the write cache is on"
+	nvme set-feature "$controller" -f 6 -V 1
+	nvme supported-log-pages "$controller" || true
+}
+
+error_log_has_what_failed() {
+	local device
+	device=/dev/$(namespace_of "$nqn")
+	! nvme read "$device" -s 0xffffffffff -c 0 -z 512 -d /tmp/none || fail "read past the end"
+	nvme error-log "/dev/$(controller_of "$nqn")" -e 1 | tee /tmp/error-log
+	grep -qi 'lba *: *0xffffffffff\|LBA Out of Range\|0x80' /tmp/error-log || fail "no entry"
+}
+
+reset_keeps_the_disk() {
+	local controller
+	controller=$(controller_of "$nqn")
+	nvme reset "/dev/$controller"
+	equal state live "$(cat "/sys/class/nvme/$controller/state")"
+	dd if="/dev/$(namespace_of "$nqn")" of=/dev/null bs=1M count=4 iflag=direct
+	files_are_unchanged
+}
+
+discovery_persists() {
+	local controller
+	nvme discover "${transport[@]}" --persistent --keep-alive-tmo=5
+	controller=$(controller_of nqn.2014-08.org.nvmexpress.discovery)
+	sleep 12
+	equal state live "$(cat "/sys/class/nvme/$controller/state")"
+	nvme disconnect -d "$controller"
 }
 
 disconnect_ends_it() {
@@ -225,6 +280,11 @@ step commands 180 commands_do_what_they_say
 step smart-log 180 smart_log_counts
 step restart 480 writes_outlive_the_daemon
 step filesystem-again 240 files_are_unchanged
+step resize 180 size_follows_the_image
+step features 180 features_are_kept
+step error-log 180 error_log_has_what_failed
+step reset 240 reset_keeps_the_disk
+step discover-persistent 180 discovery_persists
 step disconnect 180 disconnect_ends_it
 step kernel-log 180 kernel_log_is_clean \
-	restart 'nvme.*(failed to connect socket|error recovery|failed reconnect|receive failed|queue [0-9]+.*(recv|send|failed))'
+	restart 'nvme.*(failed to connect socket|error recovery|failed reconnect|receive failed|queue [0-9]+.*(recv|send|failed)|failed to send request)'

@@ -120,9 +120,24 @@ static void end(void *context, const char *reason)
 		fake_connection_close(connection);
 }
 
+static struct request *find(void *context, uint16_t cid)
+{
+	struct fake_connection *connection = context;
+	struct list *link;
+
+	list_for_each (link, &connection->outstanding) {
+		struct fake_command *command = container_of(link, struct fake_command, link);
+
+		if (le16_get(command->request->command.cid) == cid)
+			return command->request;
+	}
+	return NULL;
+}
+
 static const struct target_queue_handler handler = {
 	.connected = connected,
 	.end = end,
+	.find = find,
 };
 
 struct fake_connection *fake_connection_open_on(struct target *target, struct loop *loop,
@@ -136,6 +151,7 @@ struct fake_connection *fake_connection_open_on(struct target *target, struct lo
 
 	assert_non_null(connection);
 	connection->loop = loop;
+	list_init(&connection->outstanding);
 	assert_int_equal(target_queue_new(target, loop, &handler, connection,
 				 peer != NULL ? peer : &somewhere, &connection->queue),
 		0);
@@ -187,6 +203,7 @@ static void completed(struct request *request)
 		memcpy(command->data, request->data, command->data_bytes);
 		target_queue_release(connection->queue, request);
 	}
+	list_remove(&command->link);
 	connection->outstanding_count--;
 	free_if_closed(connection);
 	if (command->is_freed_when_done)
@@ -215,7 +232,25 @@ static void begin(struct fake_command *command, const void *data)
 	if (!request->is_lending)
 		request->data = request->transfer == REQUEST_NO_DATA ? NULL : command->data;
 	connection->outstanding_count++;
-	target_queue_execute(connection->queue, request);
+	list_append(&connection->outstanding, &command->link);
+	if (!connection->is_data_held)
+		target_queue_execute(connection->queue, request);
+}
+
+void fake_data_arrives(struct fake_command *command)
+{
+	target_queue_execute(command->connection->queue, command->request);
+}
+
+void fake_abandon(struct fake_command *command)
+{
+	struct fake_connection *connection = command->connection;
+
+	target_queue_abandon(connection->queue, command->request);
+	command->is_done = true;
+	list_remove(&command->link);
+	connection->outstanding_count--;
+	free_if_closed(connection);
 }
 
 struct fake_command *fake_send_raw(struct fake_connection *connection,
@@ -224,6 +259,7 @@ struct fake_command *fake_send_raw(struct fake_connection *connection,
 	struct fake_command *command = calloc(1, sizeof(*command));
 
 	assert_non_null(command);
+	list_init(&command->link);
 	command->connection = connection;
 	command->request = calloc(1, target_request_bytes + sizeof(struct fake_command *));
 	assert_non_null(command->request);

@@ -55,16 +55,19 @@ struct fake_connection {
 	char name[64];
 	bool is_memory_short; /* connected() fails */
 	bool is_holding;      /* what is told to end does not do so by itself */
+	bool is_data_held;    /* what is sent is begun and not executed: fake_data_arrives() */
 	bool is_connected;
 	struct target_queue_parameters parameters;
 	unsigned end_count; /* how often the target told it to end */
 	const char *end_reason;
 	bool is_ended;
 	unsigned outstanding_count;
+	struct list outstanding;
 };
 
 /* One command. */
 struct fake_command {
+	struct list link; /* of the connection's outstanding ones */
 	struct fake_connection *connection;
 	bool is_done;
 	bool is_freed_when_done;
@@ -101,6 +104,12 @@ struct fake_command *fake_send(struct fake_connection *connection,
 /** As above with the SGL as it is in @command, and @capsule_bytes of the data in the capsule. */
 struct fake_command *fake_send_raw(struct fake_connection *connection,
 	const struct nvme_command *command, const void *data, size_t capsule_bytes);
+
+/** The data of a command sent while connection->is_data_held has come. */
+void fake_data_arrives(struct fake_command *command);
+
+/** It never comes: the command is abandoned, and done. */
+void fake_abandon(struct fake_command *command);
 
 void fake_command_free(struct fake_command *command);
 
