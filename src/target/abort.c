@@ -69,6 +69,17 @@ static void deliver_question(struct loop_message *message)
 		abort_answer(request, false);
 }
 
+/* The admin queue is on this loop: what is found is answered by its end, all else at once. */
+static void abort_on_admin_queue(struct controller *controller, struct target_queue *queue,
+	struct target_request *request)
+{
+	bool is_event = async_events_abort_one(&controller->events, cid_of(request),
+		NVME_STATUS_ABORT_REQUESTED);
+
+	if (is_event || !mark(queue, request))
+		finish(request, is_event);
+}
+
 nvme_status abort_execute(struct target_request *request)
 {
 	struct controller *controller = request->queue->controller;
@@ -86,11 +97,8 @@ nvme_status abort_execute(struct target_request *request)
 		request->abort.queue = queue;
 		request->abort.message.deliver = deliver_question;
 		loop_post(queue->loop, &request->abort.message);
-	} else if (async_events_abort_one(&controller->events, cid_of(request),
-			   NVME_STATUS_ABORT_REQUESTED)) {
-		finish(request, true);
-	} else if (!mark(queue, request)) {
-		finish(request, false);
+	} else {
+		abort_on_admin_queue(controller, queue, request);
 	}
 	return TARGET_LATER;
 }

@@ -89,7 +89,7 @@ static size_t read_changed(struct fixture *fixture, bool is_retained, uint32_t *
 		.is_event_retained = is_retained,
 	};
 	struct nvme_command command = fake_command_of(NVME_ADMIN_GET_LOG_PAGE, NVME_NSID_BROADCAST);
-	struct nvme_nsid_list page;
+	struct nvme_nsid_list page = {0};
 	struct fake_exchange exchange = {.ret_data = &page, .data_bytes = sizeof(page)};
 	size_t count = 0;
 
@@ -260,7 +260,7 @@ static void test_async_event_tells_when_the_discovery_log_has_changed(void **sta
 	event = ask(discovery);
 	unwanted = ask(fixture.admin);
 	for (size_t i = 0; i < ARRAY_LENGTH(generations); i++) {
-		uint8_t page[1024];
+		uint8_t page[1024] = {0};
 		struct fake_exchange exchange = {.ret_data = page, .data_bytes = sizeof(page)};
 		le64 generation;
 

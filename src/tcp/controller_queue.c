@@ -183,7 +183,8 @@ void controller_terminate(void *context, struct pdu_fault fault, const uint8_t *
 	queue->is_terminating = true;
 	if (queue->reason_text[0] == '\0')
 		(void)snprintf(queue->reason_text, sizeof(queue->reason_text),
-			"%s (FES %u, FEI %xh)", pdu_fes_text(fault.fes), fault.fes, fault.fei);
+			"%s (FES %u, FEI %xh)", pdu_fes_text(fault.fes), (unsigned)fault.fes,
+			fault.fei);
 	begin_end(queue, queue->reason_text, queue->options.deadlines.terminate_ms);
 }
 

@@ -23,7 +23,7 @@ class FaultTest(harness.TestCase):
             self.assertEqual(host.read(0, 8), b'x' * 8 * host.block_bytes)
             with wire.Host(daemon.url) as other:
                 self.assertEqual(other.read(0, 1), b'x' * other.block_bytes)
-            self.assertIn('disk.img', daemon.errors())
+            harness.until(lambda: 'disk.img' in daemon.errors(), 'told in the log')
 
     def test_serve_does_not_write_when_the_command_is_aborted_before_its_data(self):
         image = self.image(data=b'x' * MIB)

@@ -58,11 +58,13 @@ class Daemon:
     errors() (a file: no pipe that nobody reads can stop it)."""
 
     def __init__(self, *arguments, listen=('127.0.0.1:0',), **options):
-        self.log = tempfile.TemporaryFile(mode='w+')
+        self.log = tempfile.NamedTemporaryFile(mode='r')
         listeners = ['--listen=' + address for address in listen]
-        self.process = subprocess.Popen([ferry, 'serve', *listeners, *arguments],
-                                        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                        stderr=self.log, text=True, **options)
+        # Opened once more: seeking in a shared description would move where the daemon writes.
+        with open(self.log.name, 'ab') as errors:
+            self.process = subprocess.Popen([ferry, 'serve', *listeners, *arguments],
+                                            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                            stderr=errors, text=True, **options)
         self.pid = self.process.pid
         self.output, self.urls = '', []
         while len(self.urls) < len(listen):
