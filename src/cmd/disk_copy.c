@@ -312,16 +312,12 @@ int disk_copy(int argc, char **argv)
 		.destination = DISK_END_CLOSED,
 		.signal_fd = -1,
 	};
+	enum option_outcome outcome;
 	int status = EXIT_STATUS_FAILED;
 
-	switch (parse(argc, argv, &copy.options)) {
-	case OPTION_HELPED:
-		return EXIT_STATUS_OK;
-	case OPTION_WRONG:
-		return EXIT_STATUS_USAGE;
-	case OPTION_PARSED:
-		break;
-	}
+	outcome = parse(argc, argv, &copy.options);
+	if (outcome != OPTION_PARSED)
+		return option_exit_status(outcome);
 	if (set_up(&copy) == 0)
 		status = copy_all(&copy);
 	if (status == EXIT_STATUS_OK && copy.options.is_verified)

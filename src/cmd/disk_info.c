@@ -127,17 +127,13 @@ int disk_info(int argc, char **argv)
 	struct option_list arguments = {0};
 	char problem[FERRY_HOST_ERROR_MAX];
 	struct ferry_host *host;
+	enum option_outcome outcome;
 	const char *url;
 	int error;
 
-	switch (parse(argc, argv, &options, &arguments)) {
-	case OPTION_HELPED:
-		return EXIT_STATUS_OK;
-	case OPTION_WRONG:
-		return EXIT_STATUS_USAGE;
-	case OPTION_PARSED:
-		break;
-	}
+	outcome = parse(argc, argv, &options, &arguments);
+	if (outcome != OPTION_PARSED)
+		return option_exit_status(outcome);
 	url = arguments.count == 1 ? arguments.items[0] : NULL;
 	option_list_deinit(&arguments);
 	if (url == NULL)

@@ -142,6 +142,11 @@ enum option_outcome option_parse(const struct option_table *table, int argc, cha
 	return OPTION_PARSED;
 }
 
+int option_exit_status(enum option_outcome outcome)
+{
+	return outcome == OPTION_HELPED ? EXIT_STATUS_OK : EXIT_STATUS_USAGE;
+}
+
 /* Print @text, continuing its lines at @column. */
 static void print_lines(const char *text, int column)
 {

@@ -61,6 +61,9 @@ enum option_outcome {
 enum option_outcome option_parse(const struct option_table *table, int argc, char **argv,
 	struct option_list *ret_arguments) __attribute__((warn_unused_result));
 
+/** @return the exit status of a verb whose command line was helped or wrong, not parsed. */
+int option_exit_status(enum option_outcome outcome);
+
 /** Print the help of @table on standard output. */
 void option_print_help(const struct option_table *table);
 

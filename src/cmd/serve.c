@@ -460,16 +460,12 @@ int verb_serve(int argc, char **argv)
 {
 	bool has_journal = getenv("JOURNAL_STREAM") != NULL;
 	struct daemon daemon = {.nqn_fd = -1, .signal_fd = -1};
+	enum option_outcome outcome;
 	int error;
 
-	switch (serve_options_parse(argc, argv, &daemon.options)) {
-	case OPTION_HELPED:
-		return EXIT_STATUS_OK;
-	case OPTION_WRONG:
-		return EXIT_STATUS_USAGE;
-	case OPTION_PARSED:
-		break;
-	}
+	outcome = serve_options_parse(argc, argv, &daemon.options);
+	if (outcome != OPTION_PARSED)
+		return option_exit_status(outcome);
 	daemon.log = log_new(daemon.options.log_level, write_line, &has_journal, clock_monotonic());
 	error = daemon.log == NULL ? -ENOMEM : set_up(&daemon);
 	if (error == 0) {
