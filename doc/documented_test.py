@@ -18,6 +18,7 @@ DEADLINES = {
     'data': ('tcp/controller_queue.c', r'\.data_ms = (\d+)'),
     'send': ('tcp/controller_queue.c', r'\.send_ms = (\d+)'),
     'drain': ('tcp/controller_queue.c', r'\.drain_ms = (\d+)'),
+    'linger': ('tcp/controller_queue.c', r'\.linger_ms = (\d+)'),
     'terminate': ('tcp/controller_queue.c', r'\.terminate_ms = (\d+)'),
     'dead host': ('serve/connection.c', r'DEAD_HOST_TIMEOUT_MS (\d+)'),
     'stop': ('serve/server.h', r'SERVER_STOP_MS +(\d+)'),
@@ -81,7 +82,8 @@ class DocumentedTest(unittest.TestCase):
         for name, (path, pattern) in DEADLINES.items():
             with self.subTest(name):
                 value_ms = int(re.search(pattern, read('src', path)).group(1))
-                self.assertEqual(rows.pop(name), '%d s' % (value_ms // 1000))
+                told = '%d ms' % value_ms if value_ms < 1000 else '%d s' % (value_ms // 1000)
+                self.assertEqual(rows.pop(name), told)
         self.assertEqual(rows, {'keep alive': 'the host\'s choice'})
 
     def test_manual_tells_the_limits_when_the_sources_have_them(self):

@@ -207,3 +207,8 @@ bool connection_is_established(const struct connection *connection)
 {
 	return connection->is_established;
 }
+
+bool connection_is_ending(const struct connection *connection)
+{
+	return tcp_controller_queue_is_ending(connection->transport);
+}

@@ -32,7 +32,8 @@ struct connection_setting {
 int connection_new(const struct connection_setting *setting, struct stream *stream,
 	struct connection **ret_connection) __attribute__((warn_unused_result));
 
-/** Ask it to end; it does so within the deadline "drain". @reason a constant sentence. */
+/** Ask it to end; it does so within the deadline "drain", and within "linger" once all is sent.
+ *  @reason a constant sentence. */
 void connection_end(struct connection *connection, const char *reason);
 
 /** @return the link by which the owner keeps its connections. */
@@ -43,5 +44,8 @@ struct connection *connection_of_link(struct list *link);
 
 /** @return whether Connect has succeeded. */
 bool connection_is_established(const struct connection *connection);
+
+/** @return whether it is ending. */
+bool connection_is_ending(const struct connection *connection);
 
 #endif

@@ -203,7 +203,7 @@ static void accepted(void *context, int fd, const struct sockaddr_storage *peer)
 }
 
 /* Established connections end with their controllers, which target_shut_down() takes care of; here
- * go those that have none. */
+ * go those that have none, and nobody is waited for that was told of an error before. */
 static void worker_stop(struct loop_message *message)
 {
 	struct worker *worker = container_of(message, struct worker, stop_message);
@@ -213,7 +213,7 @@ static void worker_stop(struct loop_message *message)
 	list_for_each_safe (link, following, &worker->connections) {
 		struct connection *connection = connection_of_link(link);
 
-		if (!connection_is_established(connection))
+		if (!connection_is_established(connection) || connection_is_ending(connection))
 			connection_end(connection, "the server is stopping");
 	}
 	worker_check_idle(worker);

@@ -20,6 +20,7 @@ static struct tcp_controller_options options_of_test(void)
 		.data_ms = 4000,
 		.send_ms = 2500,
 		.drain_ms = 600,
+		.linger_ms = 50,
 		.terminate_ms = 700,
 	};
 	return options;
@@ -228,8 +229,8 @@ static void test_controller_deadline_passes_when_the_host_does_not_close(void **
 	struct controller_peer peer;
 
 	(void)state;
-	/* Ended, and after a TermReq. */
-	for (unsigned i = 0; i < 2; i++) {
+	/* Ended, after a TermReq, and ended after a TermReq. */
+	for (unsigned i = 0; i < 3; i++) {
 		open_peer(&peer);
 		controller_peer_connect(&peer, 4, false);
 		stream_pause(peer.host.stream);
@@ -237,10 +238,46 @@ static void test_controller_deadline_passes_when_the_host_does_not_close(void **
 		if (i == 0)
 			tcp_controller_queue_end(peer.queue, "shut down");
 		controller_peer_send(&peer, 0);
-		expect_end_after(&peer, i == 0 ? 600 : 700,
+		if (i == 2)
+			tcp_controller_queue_end(peer.queue, "shut down");
+		expect_end_after(&peer, i == 1 ? 700 : 50,
 			i == 0 ? "closed: shut down\n"
 			       : "closed: PDU sequence error (FES 2, FEI 0h)\n");
 	}
+}
+
+static void test_controller_deadline_is_drains_when_an_ending_queues_host_does_not_read(
+	void **state)
+{
+	struct controller_peer peer;
+
+	(void)state;
+	open_peer(&peer);
+	controller_peer_connect(&peer, 4, false);
+	peer.is_holding = true;
+	send_command(&peer, 2, 1, 65536);
+	stream_pause(peer.host.stream);
+	controller_peer_complete(&peer, 1);
+	tcp_controller_queue_end(peer.queue, "shut down");
+	tcp_controller_queue_end(peer.queue, "again");
+	expect_end_after(&peer, 600, "closed: shut down\n");
+}
+
+/* What is executed may take any time; what is sent then is not cut short. */
+static void test_controller_deadline_lingers_when_the_last_request_has_come_back(void **state)
+{
+	struct controller_peer peer;
+
+	(void)state;
+	open_peer(&peer);
+	controller_peer_connect(&peer, 4, false);
+	peer.is_holding = true;
+	send_command(&peer, 0, 1, 0);
+	tcp_controller_queue_end(peer.queue, "shut down");
+	controller_peer_pass(&peer, 500);
+	stream_pause(peer.host.stream);
+	controller_peer_complete(&peer, 1);
+	expect_end_after(&peer, 50, "closed: shut down\n");
 }
 
 static void test_controller_deadline_waits_for_requests_above_when_it_has_passed(void **state)
@@ -277,6 +314,10 @@ int main(void)
 			test_controller_deadline_passes_when_the_data_of_an_r2t_does_not_come),
 		cmocka_unit_test(test_controller_deadline_passes_when_the_host_does_not_read),
 		cmocka_unit_test(test_controller_deadline_passes_when_the_host_does_not_close),
+		cmocka_unit_test(
+			test_controller_deadline_is_drains_when_an_ending_queues_host_does_not_read),
+		cmocka_unit_test(
+			test_controller_deadline_lingers_when_the_last_request_has_come_back),
 		cmocka_unit_test(
 			test_controller_deadline_waits_for_requests_above_when_it_has_passed),
 	};

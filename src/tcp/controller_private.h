@@ -65,8 +65,10 @@ struct tcp_controller_queue {
 	void *context;
 	enum queue_state state;
 	bool is_flow_control_off;
-	bool is_terminating; /* a TermReq was sent: only the peer's close is awaited */
-	bool is_finished;    /* our half is closed: only the peer's close is awaited */
+	bool is_terminating; /* a TermReq was sent: nothing follows it */
+	bool is_finished;    /* our half is to be closed when all is sent */
+	bool is_flushed;     /* it is: only the peer's close is awaited */
+	bool is_hurried;     /* ended a second time: that is not awaited for long */
 	bool is_ended_told;
 	bool is_held_for_room; /* a capsule is held until output has drained */
 	uint8_t data_pdo;      /* where data begin in C2HData, by HPDA */

@@ -23,6 +23,7 @@ struct tcp_deadlines tcp_deadlines_default(void)
 		.data_ms = 60000,
 		.send_ms = 30000,
 		.drain_ms = 5000,
+		.linger_ms = 200,
 		.terminate_ms = 5000,
 	};
 }
@@ -125,12 +126,25 @@ void controller_check_end(struct tcp_controller_queue *queue)
 	/* The host reads what was sent and closes; closing first could destroy it on the way. */
 	queue->is_finished = true;
 	stream_finish(queue->stream);
+	stream_tell_drained(queue->stream);
 }
 
 void controller_set_state_deadline(struct tcp_controller_queue *queue, uint32_t delay_ms)
 {
 	queue->state_deadline_ns = loop_now_ns(queue->loop) + (uint64_t)delay_ms * MS_NS;
 	timer_arm(&queue->timer, queue->state_deadline_ns);
+}
+
+/* All is sent; a host that does not close would keep its queue id and its controller. */
+static void linger(struct tcp_controller_queue *queue)
+{
+	uint32_t linger_ms = queue->options.deadlines.linger_ms;
+	uint64_t due_ns = loop_now_ns(queue->loop) + (uint64_t)linger_ms * MS_NS;
+
+	if (queue->is_terminating && !queue->is_hurried)
+		return;
+	if (due_ns < queue->state_deadline_ns)
+		controller_set_state_deadline(queue, linger_ms);
 }
 
 static void begin_end(struct tcp_controller_queue *queue, const char *reason, uint32_t delay_ms)
@@ -161,9 +175,20 @@ struct request *tcp_controller_queue_find(struct tcp_controller_queue *queue, ui
 
 void tcp_controller_queue_end(struct tcp_controller_queue *queue, const char *reason)
 {
-	if (queue->state == QUEUE_ENDING || queue->state == QUEUE_CLOSED)
+	if (queue->state == QUEUE_CLOSED)
 		return;
-	begin_end(queue, reason, queue->options.deadlines.drain_ms);
+	if (queue->state != QUEUE_ENDING) {
+		begin_end(queue, reason, queue->options.deadlines.drain_ms);
+		return;
+	}
+	queue->is_hurried = true;
+	if (queue->is_flushed)
+		linger(queue);
+}
+
+bool tcp_controller_queue_is_ending(const struct tcp_controller_queue *queue)
+{
+	return queue->state == QUEUE_ENDING || queue->state == QUEUE_CLOSED;
 }
 
 void controller_terminate(void *context, struct pdu_fault fault, const uint8_t *header,
@@ -173,7 +198,7 @@ void controller_terminate(void *context, struct pdu_fault fault, const uint8_t *
 	uint8_t pdu[PDU_TERMINATE_BYTES_MAX];
 	size_t bytes;
 
-	if (queue->state == QUEUE_ENDING || queue->state == QUEUE_CLOSED)
+	if (tcp_controller_queue_is_ending(queue))
 		return;
 	/* 3.5.1: a TermReq is never answered with one. */
 	if (header[0] != PDU_H2C_TERMINATE) {
@@ -219,10 +244,13 @@ static void stream_drained(void *context)
 {
 	struct tcp_controller_queue *queue = context;
 
-	if (!queue->is_held_for_room)
-		return;
-	queue->is_held_for_room = false;
-	controller_resume(queue);
+	if (queue->is_finished) {
+		queue->is_flushed = true;
+		linger(queue);
+	} else if (queue->is_held_for_room) {
+		queue->is_held_for_room = false;
+		controller_resume(queue);
+	}
 }
 
 static void stream_closed(void *context, int error)

@@ -7,8 +7,9 @@
  *   initial     ICReq is awaited, under the deadline "initialize"
  *   connecting  one command at a time, the first being Connect, under the deadline "connect"
  *   running     Connect settled the queue's size: that many commands run at once
- *   ending      nothing is received any more; output is flushed, under the deadline "drain", or,
- *               after a TermReq, the peer's close is awaited (TCP 3.5.1: at most 30 s)
+ *   ending      nothing is received any more; output is flushed, under the deadline "drain"; then our
+ *               half is closed and the peer's close awaited, under the deadline "linger", or, after
+ *               a TermReq, "terminate" (TCP 3.5.1: at most 30 s)
  *   closed      the stream is gone; requests that are still above come back, then closed() is called
  *
  * Memory: a fixed part at the start with one request; the requests and the output of the queue when
@@ -39,6 +40,7 @@ struct tcp_deadlines {
 	uint32_t data_ms;       /* R2T to the last byte of its data; default 60000 */
 	uint32_t send_ms;       /* output that makes no progress; default 30000 */
 	uint32_t drain_ms;      /* ending to closed; default 5000 */
+	uint32_t linger_ms;     /* of these, all is sent to the peer's close; default 200 */
 	uint32_t terminate_ms;  /* TermReq to the peer's close; default 5000, at most 30000 */
 };
 
@@ -91,7 +93,12 @@ int tcp_controller_queue_size(struct tcp_controller_queue *queue, uint16_t entri
 /** @return the request of command @cid that is above or awaits its data, NULL if there is none. */
 struct request *tcp_controller_queue_find(struct tcp_controller_queue *queue, uint16_t cid);
 
-/** End the connection once what is completed has been sent. @reason a constant sentence. */
+/** End the connection once what is completed has been sent. On a queue that is ending already the
+ *  peer's close after a TermReq is no longer awaited for more than the deadline "linger".
+ *  @reason a constant sentence. */
 void tcp_controller_queue_end(struct tcp_controller_queue *queue, const char *reason);
+
+/** @return whether the connection is ending, or has ended. */
+bool tcp_controller_queue_is_ending(const struct tcp_controller_queue *queue);
 
 #endif
