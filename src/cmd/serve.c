@@ -1,6 +1,6 @@
 /*
  * ferry serve: opens the stores, names them as one subsystem, listens, says so, and serves until a
- * signal; then it drains, flushes and exits.
+ * signal; then it drains, flushes and exits. A second signal ends it at once.
  */
 #include <errno.h>
 #include <signal.h>
@@ -246,31 +246,49 @@ static int listen_for_discovery(struct daemon *daemon)
 	return 0;
 }
 
+static sigset_t ending_signals(void)
+{
+	sigset_t signals;
+
+	(void)sigemptyset(&signals);
+	(void)sigaddset(&signals, SIGTERM);
+	(void)sigaddset(&signals, SIGINT);
+	return signals;
+}
+
+/* Whatever the loops do: from here on the kernel ends the program at the next signal. */
+static void end_at_next_signal(void)
+{
+	sigset_t signals = ending_signals();
+
+	(void)signal(SIGTERM, SIG_DFL);
+	(void)signal(SIGINT, SIG_DFL);
+	(void)pthread_sigmask(SIG_UNBLOCK, &signals, NULL);
+}
+
 static void take_signal(struct loop_watch *watch, uint32_t events)
 {
 	struct daemon *daemon = container_of(watch, struct daemon, signals);
 	struct signalfd_siginfo info;
 
 	(void)events;
-	while (read(daemon->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
-		log_write(daemon->log, LOG_LEVEL_INFO, NULL, "%s: draining",
-			strsignal((int)info.ssi_signo));
-		notify_manager("STOPPING=1");
-		server_stop(daemon->server);
-	}
+	if (read(daemon->signal_fd, &info, sizeof(info)) != (ssize_t)sizeof(info))
+		return;
+	log_write(daemon->log, LOG_LEVEL_INFO, NULL, "%s: draining; another signal ends it at once",
+		strsignal((int)info.ssi_signo));
+	notify_manager("STOPPING=1");
+	end_at_next_signal();
+	server_stop(daemon->server);
 }
 
 /* Signals come to loop 0; blocked before any thread starts, so that none is interrupted. */
 static int watch_signals(struct daemon *daemon)
 {
-	sigset_t signals;
+	sigset_t signals = ending_signals();
 
 	/* A write past a file size limit, or to a closed standard output, is an error like others. */
 	if (signal(SIGXFSZ, SIG_IGN) == SIG_ERR || signal(SIGPIPE, SIG_IGN) == SIG_ERR)
 		return -errno;
-	(void)sigemptyset(&signals);
-	(void)sigaddset(&signals, SIGTERM);
-	(void)sigaddset(&signals, SIGINT);
 	if (pthread_sigmask(SIG_BLOCK, &signals, NULL) != 0)
 		return -errno;
 	daemon->signal_fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);

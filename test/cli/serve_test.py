@@ -173,6 +173,30 @@ class EndTest(harness.TestCase):
     def test_serve_exits_with_0_when_50_connections_are_stuck(self):
         self.end(signal.SIGTERM, stall.STAGES * 8 + stall.STAGES[:2])
 
+    def test_serve_ends_when_its_hosts_close_nothing(self):
+        with Daemon('ram:1M') as daemon:
+            queues = [queue for stage in stall.STAGES for queue in stall.stall(daemon.url, stage)]
+            with wire.Host(daemon.url) as host:
+                self.assertEqual(daemon.stop(), 0, daemon.errors())
+                for queue in (host.admin, host.io):
+                    with self.assertRaises(wire.Closed):
+                        queue.receive(1)
+            self.assertNotIn('were left', daemon.errors())
+            for queue in queues:
+                queue.close()
+
+    def test_serve_ends_at_once_when_it_is_signalled_again(self):
+        for number in (signal.SIGTERM, signal.SIGINT):
+            with Daemon('ram:16M') as daemon, wire.Host(daemon.url) as host:
+                # More than sockets hold, and nobody reads it: this connection does not end soon.
+                for cid in range(1, 31):
+                    host.io.send(wire.capsule(cid, wire.READ, 1, host.range(0, 2048),
+                                              transfer=MIB))
+                host.io.receive(1)
+                daemon.process.send_signal(signal.SIGTERM)
+                harness.until(lambda: 'draining' in daemon.errors(), 'draining')
+                self.assertEqual(daemon.stop(number), -number)
+
     def test_serve_flushes_when_it_ends(self):
         """strace sees the fdatasync; where it may not trace this cannot be told."""
         trace = os.path.join(self.path, 'trace')
