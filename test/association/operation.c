@@ -111,6 +111,28 @@ static void check_failure(const struct operation *operation, nvme_status status)
 		operation->command.command.opcode, nsid, nvme_status_text(status));
 }
 
+/* What the host got to see. */
+static void trace(const struct operation *operation)
+{
+	const struct tcp_host_command *command = &operation->command;
+	struct world *world = world_of(operation);
+	uint64_t word;
+
+	world_trace(world,
+		(uint64_t)operation->queue->host->index << 32 |
+			(uint64_t)operation->queue->qid << 16 | command->cid);
+	world_trace(world, (uint64_t)command->error);
+	if (command->error != 0)
+		return;
+	memcpy(&word, &command->completion, sizeof(word));
+	world_trace(world, word);
+	world_trace(world, nvme_completion_status(&command->completion));
+	if (operation->kind == OPERATION_READ) {
+		memcpy(&word, operation->data, sizeof(word));
+		world_trace(world, word);
+	}
+}
+
 static void command_done(struct tcp_host_command *command)
 {
 	struct operation *operation = (struct operation *)command;
@@ -118,6 +140,7 @@ static void command_done(struct tcp_host_command *command)
 	nvme_status status = nvme_completion_status(&command->completion);
 	bool is_completed = command->error == 0;
 
+	trace(operation);
 	if (ended.kind == OPERATION_WRITE)
 		end_write(operation, is_completed && status == 0, is_completed);
 	if ((ended.kind == OPERATION_READ || ended.kind == OPERATION_COMPARE) && is_completed &&

@@ -39,6 +39,12 @@ uint32_t world_draw(struct world *world, uint32_t least, uint32_t most)
 	return least + (uint32_t)random_below(&world->random, (uint64_t)most - least + 1);
 }
 
+void world_trace(struct world *world, uint64_t value)
+{
+	world->trace = (world->trace ^ value ^ world->clock.time_ns) * 0x9e3779b97f4a7c15u;
+	world->trace ^= world->trace >> 32;
+}
+
 /* Connections */
 
 static void connection_is_up(void *context, struct connection *connection)
@@ -59,6 +65,7 @@ static void connection_is_over(void *context, struct connection *connection)
 		era->is_over = true;
 		world->live_count--;
 		world->time++;
+		world_trace(world, i);
 		for (unsigned j = 0; j < WORLD_NAMESPACES; j++)
 			model_end_era(world->models[j], world->time, i);
 		return;
@@ -135,7 +142,7 @@ static void make_stores(struct world *world)
 		if (memory_store_new((uint64_t)block_bytes[i] * block_counts[i], &options,
 			    &world->stores[i]) < 0)
 			world_fail(world, "no memory for a store");
-		world->models[i] = model_new(block_bytes[i], block_counts[i]);
+		world->models[i] = model_new(block_bytes[i], block_counts[i], i);
 	}
 	world->media = world->stores[1];
 	world->stores[1] = faulty_store_store(faulty_store_new(world->media, decide, world));
@@ -270,15 +277,17 @@ static void run_while(struct world *world, bool (*is_going_on)(const struct worl
 static void tell(const struct world *world)
 {
 	printf("seed %" PRIu64 ": %u hosts, %" PRIu32
-	       " connections, %u connected; %u writes acknowledged, %u not; %u reads; %.3f s\n",
+	       " connections, %u connected; %u writes acknowledged, %u not; %u reads; %.3f s; "
+	       "trace %016" PRIx64 "\n",
 		world->seed, world->host_count, world->era_count, world->connected_count,
 		world->acknowledged_count, world->lost_count, world->read_count,
-		(double)world->clock.time_ns / CLOCK_SECOND_NS);
+		(double)world->clock.time_ns / CLOCK_SECOND_NS, world->trace);
 }
 
-void world_run(uint64_t seed, bool is_telling)
+uint64_t world_run(uint64_t seed, bool is_telling)
 {
 	struct world *world = calloc(1, sizeof(*world));
+	uint64_t trace;
 
 	if (world == NULL)
 		abort();
@@ -307,5 +316,7 @@ void world_run(uint64_t seed, bool is_telling)
 		model_free(world->models[i]);
 	}
 	loop_free(world->loop);
+	trace = world->trace;
 	free(world);
+	return trace;
 }

@@ -44,7 +44,8 @@ struct world {
 	struct store *stores[WORLD_NAMESPACES]; /* as the target has them */
 	struct store *media;                    /* below the faulty one */
 	struct model *models[WORLD_NAMESPACES];
-	uint64_t time; /* of the models: events */
+	uint64_t time;  /* of the models: events */
+	uint64_t trace; /* see world_run() */
 	unsigned operations_left;
 	bool is_shut_down;
 	struct host *hosts[WORLD_HOSTS_MAX];
@@ -68,7 +69,11 @@ uint32_t world_draw(struct world *world, uint32_t least, uint32_t most);
 /** Connect to the target. @return the host's end, not started; *ret_era is the connection's. */
 struct stream *world_connect(struct world *world, uint32_t *ret_era);
 
-/** Run the world of @seed from beginning to end. @param is_telling say what came of it */
-void world_run(uint64_t seed, bool is_telling);
+/** Something has come of the run that the next one of the same seed must come to as well. */
+void world_trace(struct world *world, uint64_t value);
+
+/** Run the world of @seed from beginning to end. @param is_telling say what came of it
+ *  @return its trace: a number that all that happened, and when, have led to */
+uint64_t world_run(uint64_t seed, bool is_telling);
 
 #endif
