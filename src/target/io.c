@@ -150,7 +150,12 @@ static void read_done(struct store_request *store)
 static nvme_status read_execute(struct target_request *request)
 {
 	struct store *store = request->namespace->store;
+	const struct nvme_command *command = &request->base.command;
+	nvme_status status = io_check_readable(request, nvme_command_slba(command),
+		nvme_command_block_count(command));
 
+	if (status != NVME_STATUS_SUCCESS)
+		return status;
 	if (!request->base.is_lending) {
 		submit_blocks(request, STORE_READ, false, read_done);
 		return TARGET_LATER;
@@ -177,6 +182,8 @@ static void write_done(struct store_request *store)
 	struct counters *counters = &request->queue->counters;
 	nvme_status status = status_of_error(store->error, STORE_WRITE);
 
+	if (status == NVME_STATUS_SUCCESS)
+		status = io_note_range_written(request);
 	if (status == NVME_STATUS_SUCCESS) {
 		counter_add(&counters->written_count, 1);
 		counter_add(&counters->written_bytes, request->base.data_bytes);
@@ -237,6 +244,8 @@ static const struct io_command io_commands[256] = {
 	[NVME_IO_FLUSH] = {flush_begin, flush_execute, NVME_EFFECTS_SUPPORTED, 0},
 	[NVME_IO_WRITE] = {write_begin, write_execute, WRITING, 0},
 	[NVME_IO_READ] = {read_begin, read_execute, NVME_EFFECTS_SUPPORTED, 0},
+	[NVME_IO_WRITE_UNCORRECTABLE] = {io_uncorrectable_begin, io_uncorrectable_execute, WRITING,
+		NVME_ONCS_WRITE_UNCORRECTABLE},
 	[NVME_IO_COMPARE] = {io_compare_begin, io_scan_execute, NVME_EFFECTS_SUPPORTED,
 		NVME_ONCS_COMPARE},
 	[NVME_IO_WRITE_ZEROES] = {io_write_zeroes_begin, io_write_zeroes_execute, WRITING,

@@ -1,6 +1,7 @@
 /*
  * I/O commands: a row each, from which ONCS and the effects log are derived. This is the hot path:
- * a command takes no lock and looks at nothing but its queue, the namespace and the store.
+ * a command takes no lock and looks at nothing but its queue, the namespace and the store; where a
+ * host has marked blocks bad it takes the lock of that set for a moment.
  */
 #ifndef FERRY_TARGET_IO_H
 #define FERRY_TARGET_IO_H

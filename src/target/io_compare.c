@@ -89,6 +89,12 @@ static void scan_done(struct series *series, int error)
 
 nvme_status io_scan_execute(struct target_request *request)
 {
+	const struct nvme_command *command = &request->base.command;
+	nvme_status status = io_check_readable(request, nvme_command_slba(command),
+		nvme_command_block_count(command));
+
+	if (status != NVME_STATUS_SUCCESS)
+		return status;
 	io_init_series(request);
 	request->walk.series.buffer = &request->queue->buffer;
 	request->walk.series.next = first_part;

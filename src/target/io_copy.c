@@ -68,7 +68,8 @@ static nvme_status check_ranges(const struct target_request *request)
 	return NVME_STATUS_SUCCESS;
 }
 
-/* The next part of the source range that the walk has come to, or of the one after it. */
+/* The next part of the source range that the walk has come to, or of the one after it.
+ * @return whether there is one that can be read. */
 static bool read_part(struct target_request *request)
 {
 	struct store_request *store = &request->walk.series.store;
@@ -90,7 +91,9 @@ static bool read_part(struct target_request *request)
 	store->bytes = bytes - request->walk.position;
 	if (store->bytes > SERIES_BUFFER_BYTES)
 		store->bytes = SERIES_BUFFER_BYTES;
-	return true;
+	request->walk.status = io_check_readable(request, store->offset >> block_shift,
+		store->bytes >> block_shift);
+	return request->walk.status == NVME_STATUS_SUCCESS;
 }
 
 /* Read a part, write it, read the next. */
@@ -98,7 +101,8 @@ static bool next_part(struct series *series)
 {
 	struct target_request *request = container_of(series, struct target_request, walk.series);
 	struct store_request *store = &series->store;
-	uint64_t to = nvme_command_slba(&request->base.command) << request->namespace->block_shift;
+	uint8_t block_shift = request->namespace->block_shift;
+	uint64_t to = nvme_command_slba(&request->base.command) << block_shift;
 
 	if (store->opcode == STORE_READ) {
 		store->opcode = STORE_WRITE;
@@ -108,7 +112,9 @@ static bool next_part(struct series *series)
 	}
 	request->walk.position += store->bytes;
 	request->walk.written += store->bytes;
-	return read_part(request);
+	request->walk.status =
+		io_note_written(request, store->offset >> block_shift, store->bytes >> block_shift);
+	return request->walk.status == NVME_STATUS_SUCCESS && read_part(request);
 }
 
 static bool first_part(struct series *series)
@@ -127,6 +133,8 @@ static void copy_done(struct series *series, int error)
 	nvme_status status = io_note_error(request, is_read ? "read for a copy" : "write of a copy",
 		series->store.opcode, error);
 
+	if (status == NVME_STATUS_SUCCESS)
+		status = request->walk.status;
 	counter_add(&request->queue->counters.read_bytes, request->walk.written);
 	counter_add(&request->queue->counters.written_bytes, request->walk.written);
 	/* NVM 1.0, 3.2.2: the first range that was not copied whole. */

@@ -1,6 +1,7 @@
 /*
  * What the files of I/O commands share. io.c: the table, Read, Write, Flush. io_zero.c: Write
- * Zeroes, Dataset Management. io_compare.c: Compare, Verify. io_copy.c: Copy.
+ * Zeroes, Dataset Management. io_compare.c: Compare, Verify. io_copy.c: Copy. io_uncorrectable.c:
+ * Write Uncorrectable, and what it means to the others.
  */
 #ifndef FERRY_TARGET_IO_PRIVATE_H
 #define FERRY_TARGET_IO_PRIVATE_H
@@ -66,9 +67,44 @@ nvme_status io_expect_list(struct target_request *request, uint32_t bytes, uint3
 nvme_status io_note_error(struct target_request *request, const char *what,
 	enum store_opcode opcode, int error) __attribute__((warn_unused_result));
 
+/* What io_check_readable() and io_note_written() do where blocks are marked. */
+nvme_status io_find_bad_block(struct target_request *request, uint64_t slba, uint64_t block_count);
+nvme_status io_clear_bad_blocks(const struct target_request *request, uint64_t slba,
+	uint64_t block_count);
+
+/** Look for blocks marked bad before reading.
+ *  @return success, or Unrecovered Read Error, counted, logged and its block noted. */
+static inline __attribute__((warn_unused_result)) nvme_status io_check_readable(
+	struct target_request *request, uint64_t slba, uint64_t block_count)
+{
+	return bad_blocks_is_empty(request->namespace->bad_blocks)
+		? NVME_STATUS_SUCCESS
+		: io_find_bad_block(request, slba, block_count);
+}
+
+/** The store has new contents for these blocks: they are bad no more.
+ *  @return success, or Write Fault: that cannot be remembered, and they stay bad. */
+static inline __attribute__((warn_unused_result)) nvme_status io_note_written(
+	const struct target_request *request, uint64_t slba, uint64_t block_count)
+{
+	return bad_blocks_is_empty(request->namespace->bad_blocks)
+		? NVME_STATUS_SUCCESS
+		: io_clear_bad_blocks(request, slba, block_count);
+}
+
+/** As above, for all blocks of a command with one range. */
+static inline __attribute__((warn_unused_result)) nvme_status io_note_range_written(
+	const struct target_request *request)
+{
+	return io_note_written(request, nvme_command_slba(&request->base.command),
+		nvme_command_block_count(&request->base.command));
+}
+
 /** Set up the request's series for its namespace; next, done and buffer are the caller's. */
 void io_init_series(struct target_request *request);
 
+target_request_step io_uncorrectable_begin;
+target_request_step io_uncorrectable_execute;
 target_request_step io_write_zeroes_begin;
 target_request_step io_write_zeroes_execute;
 target_request_step io_dataset_begin;

@@ -25,8 +25,11 @@ static void write_zeroes_done(struct store_request *store)
 {
 	struct target_request *request = container_of(store, struct target_request, store);
 
-	target_request_finish(request,
-		io_note_error(request, "write of zeros", STORE_ZERO, store->error));
+	nvme_status status = io_note_error(request, "write of zeros", STORE_ZERO, store->error);
+
+	if (status == NVME_STATUS_SUCCESS)
+		status = io_note_range_written(request);
+	target_request_finish(request, status);
 }
 
 nvme_status io_write_zeroes_execute(struct target_request *request)
@@ -93,11 +96,30 @@ static bool next_range(struct series *series)
 	return false;
 }
 
+/* Deallocated blocks read zeros, if the store says so (DLFEAT), whatever they were. Where it only
+ * leaves them as they are, they stay bad too. */
+static nvme_status note_deallocated(const struct target_request *request)
+{
+	uint32_t count = nvme_command_dsm_range_count(&request->base.command);
+	nvme_status status = NVME_STATUS_SUCCESS;
+
+	for (uint32_t i = 0; i < count && status == NVME_STATUS_SUCCESS; i++) {
+		struct nvme_dsm_range range = dataset_range(request, i);
+
+		status =
+			io_note_written(request, le64_get(range.slba), le32_get(range.block_count));
+	}
+	return status;
+}
+
 static void dataset_done(struct series *series, int error)
 {
 	struct target_request *request = container_of(series, struct target_request, walk.series);
+	nvme_status status = io_note_error(request, "discard", STORE_DISCARD, error);
 
-	target_request_finish(request, io_note_error(request, "discard", STORE_DISCARD, error));
+	if (status == NVME_STATUS_SUCCESS && request->namespace->store->can_discard)
+		status = note_deallocated(request);
+	target_request_finish(request, status);
 }
 
 nvme_status io_dataset_execute(struct target_request *request)

@@ -159,7 +159,9 @@ static void test_log_page_tells_effects_when_commands_are_there(void **state)
 		NVME_EFFECTS_SUPPORTED | NVME_EFFECTS_SCOPE_NAMESPACE);
 	assert_int_equal(le32_get(page.io[NVME_IO_COPY]),
 		NVME_EFFECTS_SUPPORTED | NVME_EFFECTS_LBA_CONTENT | NVME_EFFECTS_SCOPE_NAMESPACE);
-	assert_int_equal(le32_get(page.io[NVME_IO_WRITE_UNCORRECTABLE]), 0);
+	assert_int_equal(le32_get(page.io[NVME_IO_WRITE_UNCORRECTABLE]),
+		NVME_EFFECTS_SUPPORTED | NVME_EFFECTS_LBA_CONTENT | NVME_EFFECTS_SCOPE_NAMESPACE);
+	assert_int_equal(le32_get(page.io[NVME_IO_RESERVATION_REGISTER]), 0);
 	tear_down(&fixture);
 }
 

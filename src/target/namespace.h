@@ -1,14 +1,16 @@
 /*
  * A namespace: a store under a number of its subsystem. Constant once the target is published, but
- * for the store's size and the namespace's own feature.
+ * for the store's size, the namespace's own feature and the blocks that hosts have marked bad.
  */
 #ifndef FERRY_TARGET_NAMESPACE_H
 #define FERRY_TARGET_NAMESPACE_H
 
+#include <errno.h>
 #include <stdatomic.h>
 #include <stdint.h>
 
 #include "store/store.h"
+#include "target/bad_blocks.h"
 
 struct namespace
 {
@@ -16,15 +18,27 @@ struct namespace
 	uint32_t nsid;                   /* 1.. */
 	uint8_t block_shift;             /* log2 of the bytes of a block: 9 or 12 */
 	_Atomic uint32_t error_recovery; /* feature 05h; relaxed */
+	struct bad_blocks *bad_blocks;
 };
 
-/** Put @store, whose block size is a power of two, under @nsid. */
-static inline void namespace_init(struct namespace *namespace, uint32_t nsid, struct store *store)
+/** Put @store, whose block size is a power of two, under @nsid. @return 0 or -ENOMEM. */
+static inline __attribute__((warn_unused_result)) int namespace_init(struct namespace *namespace,
+	uint32_t nsid, struct store *store)
 {
+	namespace->bad_blocks = bad_blocks_new();
+	if (namespace->bad_blocks == NULL)
+		return -ENOMEM;
 	namespace->store = store;
 	namespace->nsid = nsid;
 	atomic_init(&namespace->error_recovery, 0);
 	namespace->block_shift = (uint8_t)__builtin_ctz(store->block_bytes);
+	return 0;
+}
+
+/** The store is the caller's. */
+static inline void namespace_deinit(struct namespace *namespace)
+{
+	bad_blocks_free(namespace->bad_blocks);
 }
 
 /** @return the present capacity in blocks. */

@@ -148,6 +148,7 @@ uint16_t target_queue_begin(struct target_queue *queue, struct request *base)
 
 	request->queue = queue;
 	request->aborter = NULL;
+	request->failed_block = TARGET_NO_BLOCK;
 	atomic_store_explicit(&queue->has_traffic, true, memory_order_relaxed);
 	if (queue->state == TARGET_QUEUE_LIVE && queue->is_io)
 		status = io_begin(request);

@@ -50,6 +50,8 @@ void subsystem_free(struct subsystem *subsystem)
 		return;
 	assert(list_is_empty(&subsystem->controllers) && list_is_empty(&subsystem->counters));
 	host_list_deinit(&subsystem->hosts);
+	for (uint32_t i = 0; i < subsystem->namespace_count; i++)
+		namespace_deinit(&subsystem->namespaces[i]);
 	free(subsystem->namespaces);
 	(void)pthread_mutex_destroy(&subsystem->mutex);
 	free(subsystem);
@@ -67,7 +69,8 @@ int subsystem_add_namespace(struct subsystem *subsystem, struct store *store)
 	if (namespaces == NULL)
 		return -ENOMEM;
 	subsystem->namespaces = namespaces;
-	namespace_init(&namespaces[count], count + 1, store);
+	if (namespace_init(&namespaces[count], count + 1, store) != 0)
+		return -ENOMEM;
 	subsystem->namespace_count = count + 1;
 	return (int)count + 1;
 }

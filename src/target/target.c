@@ -126,14 +126,25 @@ void target_publish(struct target *target)
 	target->is_published = true;
 }
 
+/* What is behind the end has gone with its marks: it comes back as new blocks. */
+static void forget_lost_blocks(const struct namespace *namespace)
+{
+	int error = bad_blocks_clear(namespace->bad_blocks, namespace_block_count(namespace),
+		UINT64_MAX);
+
+	assert(error == 0);
+}
+
 void target_note_store(struct target *target, const struct store *store)
 {
 	for (size_t i = 0; i < target->subsystem_count; i++) {
 		struct subsystem *subsystem = target->subsystems[i];
 
 		for (uint32_t j = 0; j < subsystem->namespace_count; j++) {
-			if (subsystem->namespaces[j].store == store)
-				subsystem_note_namespace(subsystem, j + 1);
+			if (subsystem->namespaces[j].store != store)
+				continue;
+			forget_lost_blocks(&subsystem->namespaces[j]);
+			subsystem_note_namespace(subsystem, j + 1);
 		}
 	}
 }

@@ -66,7 +66,9 @@ void target_request_note_failure(const struct target_request *request, nvme_stat
 		entry.nsid = command->nsid;
 	if (queue->is_io && command->opcode != NVME_IO_FLUSH &&
 		command->opcode != NVME_IO_DATASET_MANAGEMENT)
-		entry.lba = le64_of(nvme_command_slba(command));
+		entry.lba = le64_of(request->failed_block != TARGET_NO_BLOCK
+				? request->failed_block
+				: nvme_command_slba(command));
 	error_log_add(&queue->controller->errors, entry);
 }
 

@@ -18,7 +18,8 @@
 struct target_queue;
 struct target_request;
 
-#define TARGET_LATER 0x8000U /* no status: those have 15 bits */
+#define TARGET_LATER    0x8000U /* no status: those have 15 bits */
+#define TARGET_NO_BLOCK UINT64_MAX
 
 typedef nvme_status target_request_step(struct target_request *request);
 
@@ -44,6 +45,7 @@ struct target_request {
 	target_request_step *execute; /* set by begin */
 	const struct namespace *namespace;
 	struct target_request *aborter; /* the Abort that waits for this to end, or NULL */
+	uint64_t failed_block; /* for the error log, or TARGET_NO_BLOCK: the command's first */
 	union {
 		struct store_request store; /* Read, Write and Write Zeroes */
 		struct flush flush;
