@@ -143,11 +143,13 @@ static bool is_wildcard(const struct sockaddr_storage *address)
 }
 
 /* Tell discovery of a listener: as the user said, or where the asking host has reached us. */
-static int advertise(struct daemon *daemon, const struct sockaddr_storage *address)
+static int advertise(struct daemon *daemon, const struct sockaddr_storage *address,
+	bool is_for_discovery)
 {
 	struct target_address advertised = {
 		.is_ipv6 = address->ss_family == AF_INET6,
 		.port = (uint16_t)address_port(address),
+		.is_for_discovery = is_for_discovery,
 	};
 	const struct url_address *given = &daemon->options.discovery_address;
 	char host[ADDRESS_TEXT_MAX];
@@ -187,7 +189,7 @@ static int listen_everywhere(struct daemon *daemon)
 		int error = server_listen(daemon->server, wanted, &daemon->addresses[i]);
 
 		if (error == 0)
-			error = advertise(daemon, &daemon->addresses[i]);
+			error = advertise(daemon, &daemon->addresses[i], false);
 		if (error == 0)
 			continue;
 		complain_of_address(wanted, error);
@@ -212,8 +214,21 @@ static bool is_listened(const struct daemon *daemon, const struct address *addre
 	return false;
 }
 
-/* Discovery is answered on every port; this is the one that hosts try first. It leads to the others and
- * is not told of. */
+/* Open discovery's own port. Where --discovery-address names a port, hosts are told of that alone. */
+static int open_discovery(struct daemon *daemon, const struct address *address)
+{
+	struct sockaddr_storage *bound = &daemon->discovery[daemon->discovery_count];
+	int error = server_listen(daemon->server, address, bound);
+
+	if (error < 0)
+		return error;
+	daemon->discovery_count++;
+	if (daemon->options.has_discovery_address && daemon->options.discovery_address.has_port)
+		return 0;
+	return advertise(daemon, bound, true);
+}
+
+/* Discovery is answered on every port; this is the one that hosts try first. */
 static int listen_for_discovery(struct daemon *daemon)
 {
 	const struct serve_options *options = &daemon->options;
@@ -229,14 +244,12 @@ static int listen_for_discovery(struct daemon *daemon)
 		address_set_port(&address.storage, options->discovery_port);
 		if (is_listened(daemon, &address))
 			continue;
-		error = server_listen(daemon->server, &address,
-			&daemon->discovery[daemon->discovery_count]);
-		if (error == 0) {
-			daemon->discovery_count++;
-		} else if (options->has_discovery_port) {
+		error = open_discovery(daemon, &address);
+		if (error < 0 && options->has_discovery_port) {
 			complain_of_address(&address, error);
 			return error;
-		} else {
+		}
+		if (error < 0) {
 			address_to_text(&address.storage, text);
 			log_write(daemon->log, LOG_LEVEL_INFO, NULL,
 				"%s: cannot listen: %s; hosts discover at port %u instead", text,

@@ -5,6 +5,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <net/if.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <stdio.h>
@@ -64,6 +65,18 @@ int address_resolve(const struct url_address *address,
 	return count > 0 ? count : address_problem(EAI_FAMILY, 0, ret_problem);
 }
 
+/* The zone as its link is named, or by its number. */
+static void append_zone(char text[ADDRESS_TEXT_MAX], uint32_t scope_id)
+{
+	size_t used = strlen(text);
+	char name[IF_NAMESIZE];
+
+	if (if_indextoname(scope_id, name) != NULL)
+		(void)snprintf(text + used, ADDRESS_TEXT_MAX - used, "%%%s", name);
+	else
+		(void)snprintf(text + used, ADDRESS_TEXT_MAX - used, "%%%u", scope_id);
+}
+
 void address_host_to_text(const struct sockaddr_storage *storage, char ret_text[ADDRESS_TEXT_MAX])
 {
 	const struct sockaddr_in *in4 = (const struct sockaddr_in *)storage;
@@ -77,11 +90,13 @@ void address_host_to_text(const struct sockaddr_storage *storage, char ret_text[
 	if (!host || !inet_ntop(storage->ss_family, host, ret_text, ADDRESS_TEXT_MAX))
 		(void)snprintf(ret_text, ADDRESS_TEXT_MAX, "%s",
 			storage->ss_family == AF_UNIX ? "unix" : "unknown");
+	else if (storage->ss_family == AF_INET6 && in6->sin6_scope_id != 0)
+		append_zone(ret_text, in6->sin6_scope_id);
 }
 
 void address_to_text(const struct sockaddr_storage *storage, char ret_text[ADDRESS_TEXT_MAX])
 {
-	char host[INET6_ADDRSTRLEN];
+	char host[INET6_ADDRSTRLEN + 1 + IF_NAMESIZE];
 	char text[ADDRESS_TEXT_MAX];
 
 	address_host_to_text(storage, text);

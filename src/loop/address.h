@@ -26,7 +26,7 @@ int address_resolve(const struct url_address *address,
 	struct address ret_addresses[ADDRESS_RESOLVE_MAX], const char **ret_problem)
 	__attribute__((warn_unused_result));
 
-/** Write "127.0.0.1:4420", "[::1]:4420" or "unix". */
+/** Write "127.0.0.1:4420", "[::1]:4420", "[fe80::1%eth0]:4420" or "unix". */
 void address_to_text(const struct sockaddr_storage *storage, char ret_text[ADDRESS_TEXT_MAX]);
 
 /** Write the address alone, without brackets and port ("::1"). */

@@ -143,6 +143,7 @@ static struct target_queue_peer describe_peer(struct connection *connection)
 		.name = connection->peer_name,
 		.local_host = connection->local_host,
 		.is_local_ipv6 = local.ss_family == AF_INET6,
+		.local_port = (uint16_t)address_port(&local),
 	};
 }
 

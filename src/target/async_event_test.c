@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "base/cleanup.h"
+#include "nvme/discovery.h"
 #include "nvme/feature.h"
 #include "nvme/identify_namespace.h"
 #include "nvme/property.h"
@@ -238,38 +239,50 @@ static void test_async_event_comes_to_every_host_when_they_share_a_namespace(voi
 	tear_down(&fixture);
 }
 
-static void test_async_event_tells_when_the_discovery_log_has_changed(void **state)
+static struct fake_connection *discover(struct fixture *fixture)
+{
+	static const struct fake_guest guest = {.nqn = NVME_NQN_DISCOVERY, .kato_ms = 30000};
+
+	return fake_admin_of(&fixture->world, 1, &guest, NULL);
+}
+
+/* Read the header of log 70h. @return GENCTR. */
+static uint64_t read_generation(struct fake_connection *discovery)
 {
 	struct nvme_command command = fake_command_of(NVME_ADMIN_GET_LOG_PAGE, 0);
 	struct nvme_get_log_page fields = {.lid = NVME_LOG_PAGE_DISCOVERY, .length_bytes = 1024};
+	struct nvme_discovery_log page;
+	struct fake_exchange exchange = {.ret_data = &page, .data_bytes = sizeof(page)};
+
+	nvme_command_set_get_log_page(&command, &fields);
+	assert_int_equal(fake_execute(discovery, &command, &exchange), 0);
+	return le64_get(page.genctr);
+}
+
+static void add_address(struct fixture *fixture, bool is_ipv6, uint16_t port)
+{
+	const struct target_address address = {.is_ipv6 = is_ipv6, .port = port};
+
+	assert_int_equal(target_add_address(fixture->world.target, &address), 0);
+	turn(fixture);
+}
+
+static void test_async_event_tells_when_the_discovery_log_has_changed(void **state)
+{
 	struct fake_command *event, *unwanted;
 	struct fake_connection *discovery;
-	struct fake_connect connect;
 	uint64_t generations[2];
 	struct fixture fixture;
 
 	(void)state;
 	set_up(&fixture);
-	discovery = fake_connection_open(&fixture.world, 1, NULL);
-	fake_connect_init(&connect, 0, NVME_CNTLID_DYNAMIC);
-	nvme_nqn_to_field(connect.data.subnqn, NVME_NQN_DISCOVERY);
-	connect.command.kato = le32_of(30000);
-	assert_int_equal(fake_connect(discovery, &connect, NULL), 0);
-	assert_int_equal(fake_property_set(discovery, NVME_PROPERTY_CC, 0, 0x460001), 0);
+	discovery = discover(&fixture);
 	enable(discovery, DISCOVERY_NOTICE);
 	event = ask(discovery);
 	unwanted = ask(fixture.admin);
-	for (size_t i = 0; i < ARRAY_LENGTH(generations); i++) {
-		uint8_t page[1024] = {0};
-		struct fake_exchange exchange = {.ret_data = page, .data_bytes = sizeof(page)};
-		le64 generation;
-
-		nvme_command_set_get_log_page(&command, &fields);
-		assert_int_equal(fake_execute(discovery, &command, &exchange), 0);
-		memcpy(&generation, page, sizeof(generation));
-		generations[i] = le64_get(generation);
-		target_note_discovery(fixture.world.target);
-		turn(&fixture);
+	for (uint16_t i = 0; i < ARRAY_LENGTH(generations); i++) {
+		generations[i] = read_generation(discovery);
+		add_address(&fixture, false, (uint16_t)(4420 + i));
 		expect_event(event, DISCOVERY_EVENT);
 		event = ask(discovery);
 	}
@@ -285,6 +298,52 @@ static void test_async_event_tells_when_the_discovery_log_has_changed(void **sta
 	tear_down(&fixture);
 }
 
+static void test_async_event_is_not_told_when_the_discovery_log_is_the_same_to_the_host(
+	void **state)
+{
+	struct fake_connection *discovery;
+	struct fake_command *event;
+	struct fixture fixture;
+
+	(void)state;
+	set_up(&fixture);
+	discovery = discover(&fixture);
+	enable(discovery, DISCOVERY_NOTICE);
+	event = ask(discovery);
+	(void)read_generation(discovery);
+	/* It has come by IPv4. */
+	add_address(&fixture, true, 4420);
+	assert_false(event->is_done);
+	add_address(&fixture, false, 4420);
+	expect_event(event, DISCOVERY_EVENT);
+	fake_connection_free(discovery);
+	tear_down(&fixture);
+}
+
+static void test_async_event_tells_when_the_discovery_log_changed_before_it_was_wanted(void **state)
+{
+	struct fake_connection *discovery;
+	struct fake_command *event;
+	struct fixture fixture;
+
+	(void)state;
+	set_up(&fixture);
+	discovery = discover(&fixture);
+	add_address(&fixture, false, 4420);
+	event = ask(discovery);
+	/* Nothing was read that could have changed. */
+	enable(discovery, DISCOVERY_NOTICE);
+	assert_false(event->is_done);
+	enable(discovery, 0);
+	(void)read_generation(discovery);
+	add_address(&fixture, false, 4421);
+	assert_false(event->is_done);
+	enable(discovery, DISCOVERY_NOTICE);
+	expect_event(event, DISCOVERY_EVENT);
+	fake_connection_free(discovery);
+	tear_down(&fixture);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -296,6 +355,10 @@ int main(void)
 		cmocka_unit_test(test_async_event_forgets_when_the_controller_is_reset),
 		cmocka_unit_test(test_async_event_comes_to_every_host_when_they_share_a_namespace),
 		cmocka_unit_test(test_async_event_tells_when_the_discovery_log_has_changed),
+		cmocka_unit_test(
+			test_async_event_is_not_told_when_the_discovery_log_is_the_same_to_the_host),
+		cmocka_unit_test(
+			test_async_event_tells_when_the_discovery_log_changed_before_it_was_wanted),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "nvme/completion.h"
 #include "nvme/log_page.h"
+#include "target/discovery.h"
 #include "target/queue_private.h"
 #include "target/subsystem.h"
 #include "target/target_private.h"
@@ -39,6 +40,7 @@ void controller_unref(struct controller *controller)
 		return;
 	target = controller->subsystem->target;
 	error_log_deinit(&controller->errors);
+	free(controller->view);
 	free(controller);
 	target_remove_part(target);
 }
@@ -204,7 +206,7 @@ static void raise_wanted(struct controller *controller, uint32_t wanted)
 		async_events_raise(&controller->events,
 			nvme_event_of(NVME_EVENT_NOTICE, NVME_EVENT_NOTICE_NAMESPACE,
 				NVME_LOG_PAGE_CHANGED_NAMESPACES));
-	if ((wanted & NVME_OAES_DISCOVERY_LOG) != 0)
+	if ((wanted & NVME_OAES_DISCOVERY_LOG) != 0 && discovery_log_has_changed(controller))
 		async_events_raise(&controller->events,
 			nvme_event_of(NVME_EVENT_NOTICE, NVME_EVENT_NOTICE_DISCOVERY,
 				NVME_LOG_PAGE_DISCOVERY));
@@ -244,7 +246,10 @@ void controller_set_events(struct controller *controller, uint32_t configuration
 	uint32_t added = configuration & ~controller->features.events;
 
 	controller->features.events = configuration;
-	raise_wanted(controller, added & NVME_OAES_NAMESPACE_ATTRIBUTE);
+	/* To a host that has not read the discovery log nothing in it is a change. */
+	if (controller->view == NULL)
+		added &= ~NVME_OAES_DISCOVERY_LOG;
+	raise_wanted(controller, added);
 }
 
 uint64_t controller_changed(struct controller *controller, size_t index, bool is_kept)

@@ -31,6 +31,7 @@
 #include "target/flush.h"
 #include "target/target.h"
 
+struct discovery_view;
 struct subsystem;
 struct target_queue;
 
@@ -91,7 +92,8 @@ struct controller {
 	struct controller_features features;
 	struct timer keep_alive_timer;
 	struct async_events events;
-	unsigned abort_count; /* Aborts under way */
+	struct discovery_view *view; /* what discovery told last, or NULL */
+	unsigned abort_count;        /* Aborts under way */
 	struct flush shutdown_flush;
 	bool is_flushing;
 	bool is_flush_wanted; /* once more, since one was under way when it was asked for */

@@ -5,51 +5,64 @@
 #include "target/discovery.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
+#include "base/cleanup.h"
 #include "base/text.h"
 #include "nvme/discovery.h"
 #include "target/controller.h"
+#include "target/discovery_view.h"
 #include "target/queue_private.h"
 #include "target/subsystem.h"
 #include "target/target_private.h"
 #include "target/window.h"
 
-/* @return where the host that asks over @queue reaches @address, NULL if it does not: a wildcard
- * is wherever its own connection arrived, of the same family only. */
-static const char *reachable_host(const struct target_queue *queue,
-	const struct target_address *address)
+static const struct discovery_view *view_of(const struct target_request *request)
 {
-	if (address->host[0] != '\0')
-		return address->host;
-	if (queue->local_host[0] == '\0' || queue->is_local_ipv6 != address->is_ipv6)
-		return NULL;
-	return queue->local_host;
+	return request->queue->controller->view;
 }
 
-static bool is_listed(const struct subsystem *subsystem, const struct controller *controller)
+nvme_status discovery_log_open(const struct target_request *request, uint64_t offset)
 {
-	return host_list_allows(&subsystem->hosts, controller->host.nqn);
+	struct controller *controller = request->queue->controller;
+	struct discovery_view *view;
+
+	if (offset != 0 && controller->view != NULL)
+		return NVME_STATUS_SUCCESS;
+	view = discovery_view_new(request->queue);
+	if (view == NULL)
+		return NVME_STATUS_INTERNAL_ERROR;
+	/* What has changed for others alone is no change. */
+	if (controller->view != NULL && discovery_view_is_same(controller->view, view))
+		view->generation = controller->view->generation;
+	free(controller->view);
+	controller->view = view;
+	return NVME_STATUS_SUCCESS;
 }
 
-static unsigned count_addresses(const struct target_queue *queue)
+bool discovery_log_has_changed(const struct controller *controller)
 {
-	const struct target *target = queue->target;
-	unsigned count = 0;
+	CLEANUP(cleanup_free) struct discovery_view *view = NULL;
 
-	for (size_t i = 0; i < target->address_count; i++)
-		count += reachable_host(queue, &target->addresses[i]) != NULL;
-	return count;
+	if (controller->view == NULL || controller->queues[0] == NULL)
+		return true;
+	view = discovery_view_new(controller->queues[0]);
+	/* Without memory: one event too many harms nobody. */
+	return view == NULL || !discovery_view_is_same(controller->view, view);
 }
 
 static uint64_t count_records(const struct target_request *request)
 {
-	const struct target_queue *queue = request->queue;
-	const struct target *target = queue->target;
-	uint64_t subsystem_count = 1; /* the discovery subsystem */
+	const struct discovery_view *view = view_of(request);
+	uint64_t self_count = 0, address_count = 0, subsystem_count = 0;
 
-	for (size_t i = 0; i < target->subsystem_count; i++)
-		subsystem_count += is_listed(target->subsystems[i], queue->controller);
-	return subsystem_count * count_addresses(queue);
+	for (size_t i = 0; i < view->port_count; i++) {
+		self_count += view->ports[i].is_self;
+		address_count += !view->ports[i].address.is_for_discovery;
+	}
+	for (size_t i = 0; i < request->queue->target->subsystem_count; i++)
+		subsystem_count += discovery_view_lists(view, i);
+	return self_count + address_count * subsystem_count;
 }
 
 uint64_t discovery_log_bytes(const struct target_request *request)
@@ -58,60 +71,66 @@ uint64_t discovery_log_bytes(const struct target_request *request)
 		count_records(request) * sizeof(struct nvme_discovery_record);
 }
 
-static void write_record(const struct target_queue *queue, const struct subsystem *subsystem,
-	size_t address_index, struct window *window)
+static uint16_t eflags_of(const struct discovery_view *view)
 {
-	const struct target_address *address = &queue->target->addresses[address_index];
-	bool is_self = subsystem->is_discovery;
+	return NVME_EFLAGS_PERSISTENT | (view->is_same_by_all_ways ? NVME_EFLAGS_DUPLICATE : 0);
+}
+
+static void write_record(const struct discovery_view *view, const struct subsystem *subsystem,
+	const struct discovery_port *port, struct window *window)
+{
+	const struct target_limits *limits = &subsystem->target->limits;
 	struct nvme_discovery_record record = {
 		.trtype = NVME_TRTYPE_TCP,
-		.adrfam = address->is_ipv6 ? NVME_ADRFAM_IPV6 : NVME_ADRFAM_IPV4,
-		.subtype = is_self ? NVME_SUBTYPE_CURRENT : NVME_SUBTYPE_NVM,
+		.adrfam = port->address.is_ipv6 ? NVME_ADRFAM_IPV6 : NVME_ADRFAM_IPV4,
+		.subtype = subsystem->is_discovery ? NVME_SUBTYPE_CURRENT : NVME_SUBTYPE_NVM,
 		.treq = (uint8_t)(NVME_TREQ_NOT_REQUIRED |
-			(queue->target->limits.is_flow_control_kept ? 0 : NVME_TREQ_SQFC)),
-		.portid = le16_of((uint16_t)(address_index + 1)),
+			(limits->is_flow_control_kept ? 0 : NVME_TREQ_SQFC)),
+		.portid = le16_of(port->id),
 		.cntlid = le16_of(NVME_CNTLID_DYNAMIC),
-		.asqsz = le16_of(queue->target->limits.admin_entries_max),
-		.eflags = le16_of(is_self ? NVME_EFLAGS_DUPLICATE : 0),
+		.asqsz = le16_of(limits->admin_entries_max),
+		.eflags = le16_of(subsystem->is_discovery ? eflags_of(view) : 0),
 	};
-	char port[8];
+	char text[8];
 
-	(void)snprintf(port, sizeof(port), "%u", address->port);
-	text_to_field(record.trsvcid, sizeof(record.trsvcid), port, '\0');
-	text_to_field(record.traddr, sizeof(record.traddr), reachable_host(queue, address), '\0');
+	if (!window_shows(window, sizeof(record))) {
+		window_put(window, NULL, sizeof(record));
+		return;
+	}
+	(void)snprintf(text, sizeof(text), "%u", port->address.port);
+	text_to_field(record.trsvcid, sizeof(record.trsvcid), text, '\0');
+	text_to_field(record.traddr, sizeof(record.traddr), port->address.host, '\0');
 	nvme_nqn_to_field(record.subnqn, subsystem->nqn);
 	window_put(window, &record, sizeof(record));
 }
 
 /* The records of one subsystem. */
-static void write_subsystem(const struct target_queue *queue, const struct subsystem *subsystem,
+static void write_subsystem(const struct target_request *request, const struct subsystem *subsystem,
 	struct window *window)
 {
-	const struct target *target = queue->target;
+	const struct discovery_view *view = view_of(request);
 
-	for (size_t i = 0; i < target->address_count; i++) {
-		if (reachable_host(queue, &target->addresses[i]) == NULL)
-			continue;
-		if (window_shows(window, sizeof(struct nvme_discovery_record)))
-			write_record(queue, subsystem, i, window);
-		else
-			window_put(window, NULL, sizeof(struct nvme_discovery_record));
+	for (size_t i = 0; i < view->port_count; i++) {
+		const struct discovery_port *port = &view->ports[i];
+
+		if (subsystem->is_discovery ? port->is_self : !port->address.is_for_discovery)
+			write_record(view, subsystem, port, window);
 	}
 }
 
 void discovery_log_write(const struct target_request *request, struct window *window)
 {
-	const struct target_queue *queue = request->queue;
-	const struct target *target = queue->target;
+	const struct target *target = request->queue->target;
+	const struct discovery_view *view = view_of(request);
 	struct nvme_discovery_log header = {
-		.genctr = le64_of(atomic_load(&target->generation)),
+		.genctr = le64_of(view->generation),
 		.numrec = le64_of(count_records(request)),
 	};
 
 	window_put(window, &header, sizeof(header));
-	write_subsystem(queue, target->discovery, window);
+	write_subsystem(request, target->discovery, window);
 	for (size_t i = 0; i < target->subsystem_count; i++) {
-		if (is_listed(target->subsystems[i], queue->controller))
-			write_subsystem(queue, target->subsystems[i], window);
+		if (discovery_view_lists(view, i))
+			write_subsystem(request, target->subsystems[i], window);
 	}
 }

@@ -33,9 +33,9 @@ static const struct target_queue_peer from_nowhere = {.name = "memory", .local_h
 static void set_up_with(struct fake_world *world, const struct target_limits *limits)
 {
 	static const struct target_address addresses[] = {
-		{false, "", 4420},
-		{true, "", 4421},
-		{false, "198.51.100.1", 8009},
+		{false, "", 4420, false},
+		{true, "", 4421, false},
+		{false, "198.51.100.1", 8009, false},
 	};
 	struct subsystem *subsystem;
 
@@ -55,15 +55,9 @@ static void set_up(struct fake_world *world)
 static struct fake_connection *discover(struct fake_world *world, const char *host_nqn,
 	const struct target_queue_peer *peer)
 {
-	struct fake_connection *connection = fake_connection_open(world, 0, peer);
-	struct fake_connect connect;
+	const struct fake_guest guest = {NVME_NQN_DISCOVERY, host_nqn, peer, 0};
 
-	fake_connect_init(&connect, 0, NVME_CNTLID_DYNAMIC);
-	nvme_nqn_to_field(connect.data.subnqn, NVME_NQN_DISCOVERY);
-	nvme_nqn_to_field(connect.data.hostnqn, host_nqn);
-	assert_int_equal(fake_connect(connection, &connect, NULL), 0);
-	assert_int_equal(fake_property_set(connection, NVME_PROPERTY_CC, 0, 0x460001), 0);
-	return connection;
+	return fake_admin_of(world, 0, &guest, NULL);
 }
 
 static uint16_t read_log(struct fake_connection *connection, uint64_t offset, size_t bytes,
@@ -157,7 +151,7 @@ static void test_discovery_fills_a_record_when_it_is_of_either_kind(void **state
 	assert_int_equal(records[0].trtype, NVME_TRTYPE_TCP);
 	assert_int_equal(records[0].adrfam, NVME_ADRFAM_IPV6);
 	assert_int_equal(records[0].subtype, NVME_SUBTYPE_CURRENT);
-	assert_int_equal(le16_get(records[0].eflags), NVME_EFLAGS_DUPLICATE);
+	assert_int_equal(le16_get(records[0].eflags), NVME_EFLAGS_PERSISTENT);
 	assert_int_equal(records[1].adrfam, NVME_ADRFAM_IPV4);
 	assert_int_equal(records[2].subtype, NVME_SUBTYPE_NVM);
 	assert_int_equal(le16_get(records[2].eflags), 0);
@@ -210,6 +204,109 @@ static void test_discovery_is_the_same_when_read_in_pieces(void **state)
 	fake_world_deinit(&world);
 }
 
+static uint64_t read_generation(struct fake_connection *connection)
+{
+	uint8_t head[16];
+
+	assert_int_equal(read_log(connection, 0, sizeof(head), head), 0);
+	return le64_load(head);
+}
+
+static void test_discovery_is_as_it_was_when_something_changes_between_two_pieces(void **state)
+{
+	static const struct target_address added = {false, "198.51.100.2", 4420, false};
+	static uint8_t before[5 * 1024], after[5 * 1024], piece[1024];
+	struct fake_connection *connection;
+	struct fake_world world;
+
+	(void)state;
+	set_up(&world);
+	connection = discover(&world, FAKE_HOST_NQN, &from_ipv4);
+	assert_int_equal(read_log(connection, 0, sizeof(before), before), 0);
+	assert_int_equal(target_add_address(world.target, &added), 0);
+	for (uint64_t offset = 1024; offset < sizeof(before); offset += sizeof(piece)) {
+		assert_int_equal(read_log(connection, offset, sizeof(piece), piece), 0);
+		assert_memory_equal(piece, before + offset, sizeof(piece));
+	}
+	assert_int_equal(read_log(connection, 5 * 1024 + 4, 4, piece),
+		NVME_STATUS_INVALID_FIELD | NVME_STATUS_DNR);
+	/* From the beginning it is another page, of another generation. */
+	assert_int_equal(read_log(connection, 0, sizeof(after), after), 0);
+	assert_int_equal(le64_load(after), le64_load(before) + 1);
+	assert_int_equal(le64_load(before + 8), 4);
+	assert_int_equal(le64_load(after + 8), 6);
+	assert_int_equal(read_log(connection, 7 * 1024, 4, piece), 0);
+	fake_connection_free(connection);
+	fake_world_deinit(&world);
+}
+
+static void test_discovery_tells_when_it_is_read_from_the_middle_first(void **state)
+{
+	struct nvme_discovery_record record = {0};
+	struct fake_connection *connection;
+	struct fake_world world;
+
+	(void)state;
+	set_up(&world);
+	connection = discover(&world, FAKE_HOST_NQN, &from_ipv4);
+	assert_int_equal(read_log(connection, 1024, sizeof(record), &record), 0);
+	assert_string_equal(record.subnqn, NVME_NQN_DISCOVERY);
+	fake_connection_free(connection);
+	fake_world_deinit(&world);
+}
+
+static void test_discovery_generation_stays_when_nothing_changes_for_the_host(void **state)
+{
+	static const struct target_address added[] = {
+		{true, "", 4430, false},
+		{false, "198.51.100.1", 8009, false},
+	};
+	struct fake_connection *ipv4, *ipv6;
+	uint64_t before[2], after[2];
+	struct fake_world world;
+
+	(void)state;
+	set_up(&world);
+	ipv4 = discover(&world, FAKE_HOST_NQN, &from_ipv4);
+	ipv6 = discover(&world, FAKE_HOST_NQN, &from_ipv6);
+	before[0] = read_generation(ipv4);
+	before[1] = read_generation(ipv6);
+	for (size_t i = 0; i < ARRAY_LENGTH(added); i++)
+		assert_int_equal(target_add_address(world.target, &added[i]), 0);
+	after[0] = read_generation(ipv4);
+	after[1] = read_generation(ipv6);
+	assert_int_equal(after[0], before[0]);
+	assert_true(after[1] > before[1]);
+	assert_int_equal(read_generation(ipv6), after[1]);
+	fake_connection_free(ipv6);
+	fake_connection_free(ipv4);
+	fake_world_deinit(&world);
+}
+
+/* None is offered: Base 2.0, 5.16.1.1, would say so in the page of supported pages. */
+static void test_discovery_is_the_same_when_a_specific_parameter_is_given(void **state)
+{
+	static uint8_t plain[5 * 1024], page[5 * 1024];
+	struct nvme_command command = fake_command_of(NVME_ADMIN_GET_LOG_PAGE, 0);
+	struct nvme_get_log_page fields = {.lid = 0x70, .length_bytes = sizeof(page)};
+	struct fake_exchange exchange = {.ret_data = page, .data_bytes = sizeof(page)};
+	struct fake_connection *connection;
+	struct fake_world world;
+
+	(void)state;
+	set_up(&world);
+	connection = discover(&world, FAKE_HOST_NQN, &from_ipv4);
+	assert_int_equal(read_log(connection, 0, sizeof(plain), plain), 0);
+	assert_int_equal(((struct nvme_discovery_log *)plain)->dlpf, 0);
+	for (fields.lsp = 1; fields.lsp < 8; fields.lsp++) {
+		nvme_command_set_get_log_page(&command, &fields);
+		assert_int_equal(fake_execute(connection, &command, &exchange), 0);
+		assert_memory_equal(page, plain, sizeof(page));
+	}
+	fake_connection_free(connection);
+	fake_world_deinit(&world);
+}
+
 static void test_discovery_controller_refuses_when_a_command_is_not_for_it(void **state)
 {
 	static const uint8_t opcodes[] = {NVME_ADMIN_ABORT, NVME_ADMIN_FORMAT_NVM, 0x01};
@@ -238,6 +335,11 @@ int main(void)
 		cmocka_unit_test(test_discovery_fills_a_record_when_it_is_of_either_kind),
 		cmocka_unit_test(test_discovery_tells_when_flow_control_cannot_be_disabled),
 		cmocka_unit_test(test_discovery_is_the_same_when_read_in_pieces),
+		cmocka_unit_test(
+			test_discovery_is_as_it_was_when_something_changes_between_two_pieces),
+		cmocka_unit_test(test_discovery_tells_when_it_is_read_from_the_middle_first),
+		cmocka_unit_test(test_discovery_generation_stays_when_nothing_changes_for_the_host),
+		cmocka_unit_test(test_discovery_is_the_same_when_a_specific_parameter_is_given),
 		cmocka_unit_test(test_discovery_controller_refuses_when_a_command_is_not_for_it),
 	};
 

@@ -28,7 +28,7 @@ static void fill_io_controller(const struct controller *controller,
 {
 	const struct subsystem *subsystem = controller->subsystem;
 	const struct target_limits *limits = &subsystem->target->limits;
-	bool has_ports = subsystem->target->address_count > 1;
+	bool has_ports = target_count_addresses(subsystem->target) > 1;
 
 	page->cmic = NVME_CMIC_MULTI_CONTROLLER | (has_ports ? NVME_CMIC_MULTI_PORT : 0);
 	page->cntrltype = NVME_CONTROLLER_IO;

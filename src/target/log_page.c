@@ -225,6 +225,12 @@ nvme_status log_page_begin(struct target_request *request)
 			"%s: unsupported log page %02xh", queue->name, fields.lid);
 		return NVME_STATUS_INVALID_LOG_PAGE | NVME_STATUS_DNR;
 	}
+	if (fields.lid == NVME_LOG_PAGE_DISCOVERY) {
+		nvme_status status = discovery_log_open(request, fields.offset);
+
+		if (status != NVME_STATUS_SUCCESS)
+			return status;
+	}
 	if (!range_is_legal(request, page, &fields))
 		return NVME_STATUS_INVALID_FIELD | NVME_STATUS_DNR;
 	if (fields.lid == NVME_LOG_PAGE_EFFECTS && fields.csi != NVME_COMMAND_SET_NVM)

@@ -70,6 +70,7 @@ int target_queue_new(struct target *target, struct loop *loop,
 	list_init(&queue->counters.link);
 	series_buffer_init(&queue->buffer);
 	queue->is_local_ipv6 = peer->is_local_ipv6;
+	queue->local_port = peer->local_port;
 	(void)snprintf(queue->local_host, sizeof(queue->local_host), "%s", peer->local_host);
 	(void)snprintf(queue->peer, sizeof(queue->peer), "%s", peer->name);
 	(void)snprintf(queue->name, sizeof(queue->name), "%s", peer->name);

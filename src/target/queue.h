@@ -57,6 +57,7 @@ struct target_queue_peer {
 	const char
 		*local_host; /* the address the host reached us at, without brackets; "" unknown */
 	bool is_local_ipv6;
+	uint16_t local_port; /* 0 unknown */
 };
 
 /** The bytes each request of a queue must lie in: the target keeps its state of the request behind

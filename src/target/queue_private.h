@@ -61,6 +61,7 @@ struct target_queue {
 	uint32_t connect_result;
 
 	bool is_local_ipv6;
+	uint16_t local_port;
 	char local_host[TARGET_QUEUE_LOCAL_MAX];
 	char peer[TARGET_QUEUE_PEER_MAX];
 	char name[2 * NVME_NQN_TEXT_MAX + TARGET_QUEUE_PEER_MAX + 64];

@@ -43,9 +43,11 @@ int target_new(const struct target_limits *limits, struct log *log, struct targe
 	target->limits = limits != NULL ? *limits : target_limits_default();
 	assert(limits_are_legal(&target->limits));
 	target->log = log;
-	atomic_init(&target->generation, 1);
+	(void)pthread_mutex_init(&target->mutex, NULL);
+	target->generation = 1;
 	error = subsystem_new(target, NVME_NQN_DISCOVERY, true, &target->discovery);
 	if (error != 0) {
+		(void)pthread_mutex_destroy(&target->mutex);
 		free(target);
 		return error;
 	}
@@ -62,6 +64,7 @@ void target_free(struct target *target)
 		subsystem_free(target->subsystems[i]);
 	free(target->subsystems);
 	subsystem_free(target->discovery);
+	(void)pthread_mutex_destroy(&target->mutex);
 	free(target);
 }
 
@@ -113,12 +116,30 @@ int target_add_subsystem(struct target *target, const char *nqn, struct subsyste
 
 int target_add_address(struct target *target, const struct target_address *address)
 {
-	assert(!target->is_published);
-	if (target->address_count == TARGET_ADDRESSES_MAX)
+	bool is_full;
+
+	(void)pthread_mutex_lock(&target->mutex);
+	is_full = target->address_count == TARGET_ADDRESSES_MAX;
+	if (!is_full) {
+		target->addresses[target->address_count++] = *address;
+		target->generation++;
+	}
+	(void)pthread_mutex_unlock(&target->mutex);
+	if (is_full)
 		return -ENOSPC;
-	target->addresses[target->address_count++] = *address;
-	target->generation++;
+	subsystem_note_discovery(target->discovery);
 	return 0;
+}
+
+size_t target_count_addresses(struct target *target)
+{
+	size_t count = 0;
+
+	(void)pthread_mutex_lock(&target->mutex);
+	for (size_t i = 0; i < target->address_count; i++)
+		count += !target->addresses[i].is_for_discovery;
+	(void)pthread_mutex_unlock(&target->mutex);
+	return count;
 }
 
 void target_publish(struct target *target)
@@ -147,12 +168,6 @@ void target_note_store(struct target *target, const struct store *store)
 			subsystem_note_namespace(subsystem, j + 1);
 		}
 	}
-}
-
-void target_note_discovery(struct target *target)
-{
-	atomic_fetch_add(&target->generation, 1);
-	subsystem_note_discovery(target->discovery);
 }
 
 void target_shut_down(struct target *target)

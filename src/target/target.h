@@ -4,7 +4,8 @@
  * listen on (target_add_address).
  *
  * Everything is put together before target_publish(); from then on subsystems, namespaces and host
- * lists do not change, so that every loop may read them without a lock.
+ * lists do not change, so that every loop may read them without a lock. Addresses may be added at any
+ * time: only discovery reads them, under a lock.
  */
 #ifndef FERRY_TARGET_TARGET_H
 #define FERRY_TARGET_TARGET_H
@@ -79,12 +80,14 @@ const char *subsystem_nqn(const struct subsystem *subsystem);
 struct target_address {
 	bool is_ipv6;
 	/* Without brackets; "" means the address at which the asking host's discovery connection
-	 * arrived (a wildcard listener). */
+	 * arrived (a wildcard listener). A link-local one is told to hosts that came by such one. */
 	char host[256];
 	uint16_t port;
+	bool is_for_discovery; /* a record of the discovery subsystem alone */
 };
 
-/** @return 0 or -ENOSPC. */
+/** Hosts are told of it; also of one that is added while they are there. From any thread.
+ *  @return 0 or -ENOSPC. */
 int target_add_address(struct target *target, const struct target_address *address)
 	__attribute__((warn_unused_result));
 
@@ -93,10 +96,6 @@ void target_publish(struct target *target);
 
 /** The size of @store has changed: hosts whose namespace it holds are told. From any thread. */
 void target_note_store(struct target *target, const struct store *store);
-
-/** What is lent, to whom or where has changed: the generation of the discovery log moves, and hosts
- *  that watch it are told. From any thread. */
-void target_note_discovery(struct target *target);
 
 /** End every controller: their queues are told to end. From any thread. */
 void target_shut_down(struct target *target);

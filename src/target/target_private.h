@@ -4,6 +4,7 @@
 #ifndef FERRY_TARGET_TARGET_PRIVATE_H
 #define FERRY_TARGET_TARGET_PRIVATE_H
 
+#include <pthread.h>
 #include <stdatomic.h>
 
 #include "nvme/property.h"
@@ -20,16 +21,22 @@ struct target {
 	struct subsystem *discovery;
 	struct subsystem **subsystems;
 	size_t subsystem_count;
+	bool is_published;
+
+	pthread_mutex_t mutex; /* innermost; guards what follows */
 	struct target_address addresses[TARGET_ADDRESSES_MAX];
 	size_t address_count;
-	_Atomic uint64_t generation; /* GENCTR: moves with each change of what discovery tells */
-	bool is_published;
+	uint64_t generation; /* GENCTR: moves with each change of what discovery tells */
+
 	_Atomic uint64_t started_ns; /* when the first queue came, 0: none has */
 	_Atomic size_t part_count;   /* queues and controllers in memory */
 };
 
 /** @return the subsystem of that name, the discovery subsystem included, or NULL. */
 struct subsystem *target_find_subsystem(const struct target *target, const char *nqn);
+
+/** @return at how many addresses subsystems are: those of discovery alone do not count. */
+size_t target_count_addresses(struct target *target);
 
 /** @return how much data one command may move. */
 static inline uint32_t target_data_max(const struct target *target)

@@ -61,7 +61,7 @@ static void test_target_takes_no_subsystem_when_the_name_does_not_do(void **stat
 
 static void test_target_is_full_when_it_has_the_most(void **state)
 {
-	static const struct target_address address = {false, "192.0.2.1", 4420};
+	static const struct target_address address = {false, "192.0.2.1", 4420, false};
 	struct subsystem *subsystem;
 	struct target *target;
 	struct store *store;

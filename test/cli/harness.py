@@ -6,6 +6,7 @@ import os
 import select
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -42,6 +43,15 @@ def is_sanitized():
     with open(ferry, 'rb') as file:
         contents = file.read()
     return b'__asan_init' in contents or b'__tsan_init' in contents
+
+
+def has_ipv6():
+    try:
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind(('::1', 0))
+        return True
+    except OSError:
+        return False
 
 
 def until(condition, what, timeout_s=TIMEOUT_S):

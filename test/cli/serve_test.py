@@ -15,15 +15,6 @@ from harness import BLOCK, MIB, Daemon
 NQN = 'nqn.2026-01.org.example:test-%d' % os.getpid()
 
 
-def has_ipv6():
-    try:
-        with socket.socket(socket.AF_INET6) as probe:
-            probe.bind(('::1', 0))
-        return True
-    except OSError:
-        return False
-
-
 class RefusalTest(harness.TestCase):
 
     def refuse(self, store, *words, listen='127.0.0.1:0', arguments=()):
@@ -81,7 +72,7 @@ class ReadyTest(harness.TestCase):
             self.assertNotEqual(wire.parse_url(daemon.url)[0][1], 0)
             self.assertEqual(host.block_count * host.block_bytes, MIB)
 
-    @unittest.skipUnless(has_ipv6(), 'this machine has no ::1')
+    @unittest.skipUnless(harness.has_ipv6(), 'this machine has no ::1')
     def test_serve_can_be_connected_to_when_it_listens_on_ipv6(self):
         with Daemon('ram:1M', listen=('[::1]:0', '127.0.0.1:0')) as daemon:
             self.assertIn('//[::1]:', daemon.urls[0])

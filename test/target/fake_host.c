@@ -406,14 +406,19 @@ uint32_t fake_csts(struct fake_connection *connection)
 	return (uint32_t)csts;
 }
 
-struct fake_connection *fake_admin(struct fake_world *world, unsigned loop_index,
-	uint16_t *ret_cntlid)
+struct fake_connection *fake_admin_of(struct fake_world *world, unsigned loop_index,
+	const struct fake_guest *guest, uint16_t *ret_cntlid)
 {
-	struct fake_connection *connection = fake_connection_open(world, loop_index, NULL);
+	struct fake_connection *connection = fake_connection_open(world, loop_index, guest->peer);
 	struct fake_connect connect;
 	uint64_t cntlid;
 
 	fake_connect_init(&connect, 0, NVME_CNTLID_DYNAMIC);
+	if (guest->nqn != NULL)
+		nvme_nqn_to_field(connect.data.subnqn, guest->nqn);
+	if (guest->host_nqn != NULL)
+		nvme_nqn_to_field(connect.data.hostnqn, guest->host_nqn);
+	connect.command.kato = le32_of(guest->kato_ms);
 	assert_int_equal(fake_connect(connection, &connect, &cntlid), 0);
 	assert_int_equal(fake_property_set(connection, NVME_PROPERTY_CC, 0,
 				 nvme_cc_of_enabled(NVME_CC_CSS_NVM)),
@@ -422,6 +427,14 @@ struct fake_connection *fake_admin(struct fake_world *world, unsigned loop_index
 	if (ret_cntlid != NULL)
 		*ret_cntlid = (uint16_t)cntlid;
 	return connection;
+}
+
+struct fake_connection *fake_admin(struct fake_world *world, unsigned loop_index,
+	uint16_t *ret_cntlid)
+{
+	static const struct fake_guest guest = {0};
+
+	return fake_admin_of(world, loop_index, &guest, ret_cntlid);
 }
 
 struct fake_connection *fake_io(struct fake_world *world, unsigned loop_index, uint16_t cntlid,

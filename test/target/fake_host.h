@@ -144,6 +144,16 @@ uint16_t fake_connect(struct fake_connection *connection, const struct fake_conn
 struct fake_connection *fake_admin(struct fake_world *world, unsigned loop_index,
 	uint16_t *ret_cntlid);
 
+/** As above, of this host. What is NULL or 0 is as fake_connect_init() has it. */
+struct fake_guest {
+	const char *nqn; /* of the subsystem */
+	const char *host_nqn;
+	const struct target_queue_peer *peer;
+	uint32_t kato_ms;
+};
+struct fake_connection *fake_admin_of(struct fake_world *world, unsigned loop_index,
+	const struct fake_guest *guest, uint16_t *ret_cntlid);
+
 /** Open an I/O queue of that controller. */
 struct fake_connection *fake_io(struct fake_world *world, unsigned loop_index, uint16_t cntlid,
 	uint16_t qid);
