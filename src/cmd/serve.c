@@ -17,6 +17,7 @@
 #include "base/text.h"
 #include "cmd/message.h"
 #include "cmd/notify.h"
+#include "cmd/serve_listeners.h"
 #include "cmd/serve_options.h"
 #include "cmd/verb.h"
 #include "loop/loop.h"
@@ -40,10 +41,7 @@ struct daemon {
 	struct server *server;
 	int nqn_fd;
 	char nqn[NVME_NQN_TEXT_MAX];
-	struct sockaddr_storage addresses[SERVE_LISTEN_MAX * ADDRESS_RESOLVE_MAX];
-	/* Of discovery's own port. */
-	struct sockaddr_storage discovery[SERVE_LISTEN_MAX * ADDRESS_RESOLVE_MAX];
-	unsigned discovery_count;
+	struct serve_listeners listeners;
 	struct size_watch *sizes;
 	struct loop_watch signals;
 	int signal_fd;
@@ -132,131 +130,6 @@ static int fill_subsystem(struct daemon *daemon)
 	if (error < 0)
 		complain(VERB, "%s: cannot be served: %s", daemon->nqn, strerror(-error));
 	return error < 0 ? error : 0;
-}
-
-static bool is_wildcard(const struct sockaddr_storage *address)
-{
-	char host[ADDRESS_TEXT_MAX];
-
-	address_host_to_text(address, host);
-	return strcmp(host, "0.0.0.0") == 0 || strcmp(host, "::") == 0;
-}
-
-/* Tell discovery of a listener: as the user said, or where the asking host has reached us. */
-static int advertise(struct daemon *daemon, const struct sockaddr_storage *address,
-	bool is_for_discovery)
-{
-	struct target_address advertised = {
-		.is_ipv6 = address->ss_family == AF_INET6,
-		.port = (uint16_t)address_port(address),
-		.is_for_discovery = is_for_discovery,
-	};
-	const struct url_address *given = &daemon->options.discovery_address;
-	char host[ADDRESS_TEXT_MAX];
-
-	if (daemon->options.has_discovery_address) {
-		(void)snprintf(advertised.host, sizeof(advertised.host), "%s", given->host);
-		advertised.is_ipv6 = strchr(given->host, ':') != NULL;
-		if (given->has_port)
-			advertised.port = given->port;
-	} else if (!is_wildcard(address)) {
-		address_host_to_text(address, host);
-		(void)snprintf(advertised.host, sizeof(advertised.host), "%s", host);
-	}
-	return target_add_address(daemon->target, &advertised);
-}
-
-static void complain_of_address(const struct address *address, int error)
-{
-	char text[ADDRESS_TEXT_MAX];
-
-	address_to_text(&address->storage, text);
-	if (error == -EADDRINUSE)
-		complain(VERB,
-			"%s: in use by another program; choose a port with --listen "
-			"ADDR:PORT, or port 0 for a free one",
-			text);
-	else if (error == -EACCES)
-		complain(VERB, "%s: not permitted; ports below 1024 are for root", text);
-	else
-		complain(VERB, "%s: cannot listen: %s", text, strerror(-error));
-}
-
-static int listen_everywhere(struct daemon *daemon)
-{
-	for (unsigned i = 0; i < daemon->options.listener_count; i++) {
-		const struct address *wanted = &daemon->options.listeners[i];
-		int error = server_listen(daemon->server, wanted, &daemon->addresses[i]);
-
-		if (error == 0)
-			error = advertise(daemon, &daemon->addresses[i], false);
-		if (error == 0)
-			continue;
-		complain_of_address(wanted, error);
-		return error;
-	}
-	return 0;
-}
-
-static bool is_listened(const struct daemon *daemon, const struct address *address)
-{
-	char wanted[ADDRESS_TEXT_MAX], text[ADDRESS_TEXT_MAX];
-
-	address_to_text(&address->storage, wanted);
-	for (unsigned i = 0; i < daemon->options.listener_count + daemon->discovery_count; i++) {
-		address_to_text(i < daemon->options.listener_count
-				? &daemon->addresses[i]
-				: &daemon->discovery[i - daemon->options.listener_count],
-			text);
-		if (strcmp(text, wanted) == 0)
-			return true;
-	}
-	return false;
-}
-
-/* Open discovery's own port. Where --discovery-address names a port, hosts are told of that alone. */
-static int open_discovery(struct daemon *daemon, const struct address *address)
-{
-	struct sockaddr_storage *bound = &daemon->discovery[daemon->discovery_count];
-	int error = server_listen(daemon->server, address, bound);
-
-	if (error < 0)
-		return error;
-	daemon->discovery_count++;
-	if (daemon->options.has_discovery_address && daemon->options.discovery_address.has_port)
-		return 0;
-	return advertise(daemon, bound, true);
-}
-
-/* Discovery is answered on every port; this is the one that hosts try first. */
-static int listen_for_discovery(struct daemon *daemon)
-{
-	const struct serve_options *options = &daemon->options;
-	char text[ADDRESS_TEXT_MAX];
-
-	for (unsigned i = 0; options->discovery_port != 0 && i < options->listener_count; i++) {
-		struct address address = options->listeners[i];
-		int error;
-
-		if (!options->has_discovery_port &&
-			address_port(&daemon->addresses[i]) != SERVE_PORT_DEFAULT)
-			continue;
-		address_set_port(&address.storage, options->discovery_port);
-		if (is_listened(daemon, &address))
-			continue;
-		error = open_discovery(daemon, &address);
-		if (error < 0 && options->has_discovery_port) {
-			complain_of_address(&address, error);
-			return error;
-		}
-		if (error < 0) {
-			address_to_text(&address.storage, text);
-			log_write(daemon->log, LOG_LEVEL_INFO, NULL,
-				"%s: cannot listen: %s; hosts discover at port %u instead", text,
-				strerror(-error), SERVE_PORT_DEFAULT);
-		}
-	}
-	return 0;
 }
 
 static sigset_t ending_signals(void)
@@ -352,22 +225,23 @@ static void print_stores(const struct daemon *daemon)
 
 static void print_uses(const struct daemon *daemon)
 {
+	const struct serve_listeners *listeners = &daemon->listeners;
 	char host[ADDRESS_TEXT_MAX], text[ADDRESS_TEXT_MAX];
 
-	address_host_to_text(&daemon->addresses[0], host);
-	address_to_text(&daemon->addresses[0], text);
-	for (unsigned i = 0; i < daemon->discovery_count; i++) {
+	address_host_to_text(&listeners->addresses[0], host);
+	address_to_text(&listeners->addresses[0], text);
+	for (unsigned i = 0; i < listeners->discovery_count; i++) {
 		char discovery[ADDRESS_TEXT_MAX];
 
-		address_to_text(&daemon->discovery[i], discovery);
+		address_to_text(&listeners->discovery[i], discovery);
 		printf("  discovery also at %s\n", discovery);
 	}
 	printf("Use it without root:\n  ferry disk info nvme-tcp://%s/%s\n", text, daemon->nqn);
 	printf("Use it as a disk of a kernel:\n"
 	       "  nvme connect -t tcp -a %s -s %u -n %s\n",
-		host, address_port(&daemon->addresses[0]), daemon->nqn);
-	for (unsigned i = 0; i < daemon->options.listener_count; i++) {
-		address_to_text(&daemon->addresses[i], text);
+		host, address_port(&listeners->addresses[0]), daemon->nqn);
+	for (unsigned i = 0; i < listeners->address_count; i++) {
+		address_to_text(&listeners->addresses[i], text);
 		printf("ready nvme-tcp://%s/%s\n", text, daemon->nqn);
 	}
 	(void)fflush(stdout);
@@ -466,9 +340,8 @@ static int set_up(struct daemon *daemon)
 	}
 	error = fill_subsystem(daemon);
 	if (error == 0)
-		error = listen_everywhere(daemon);
-	if (error == 0)
-		error = listen_for_discovery(daemon);
+		error = serve_listeners_open(&daemon->listeners, options, daemon->server,
+			daemon->target, daemon->log);
 	return error;
 }
 
