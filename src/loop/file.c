@@ -24,6 +24,7 @@ void files_deinit(struct files *files)
 {
 	assert(list_is_empty(&files->queued) && list_is_empty(&files->finished));
 	file_ring_free(files->ring);
+	file_ring_free(files->refused);
 	file_threads_free(files->threads);
 }
 
@@ -50,32 +51,58 @@ void file_submit(struct loop *loop, struct file_operation *operation)
 	list_append(&loop->files.queued, &operation->link);
 }
 
+static void give_up_ring(struct files *files)
+{
+	/* Without memory for threads the loop carries operations out itself. */
+	if (file_threads_new(files->loop, &files->threads) < 0)
+		files->threads = NULL;
+	files->refused = files->ring;
+	files->ring = NULL;
+	file_ring_give_up(files->refused);
+}
+
+void files_take_back(struct files *files, struct list *unfinished)
+{
+	struct list *link;
+
+	while ((link = list_take_first(unfinished)) != NULL)
+		list_append(&files->queued, link);
+	file_ring_free(files->refused);
+	files->refused = NULL;
+}
+
 void files_flush(struct files *files)
 {
 	while (!list_is_empty(&files->queued)) {
 		struct list *link = files->queued.next;
 		struct file_operation *operation = container_of(link, struct file_operation, link);
 
-		if (files->ring != NULL && !file_ring_prepare(files->ring, operation))
-			break;
+		if (files->ring != NULL) {
+			if (!file_ring_prepare(files->ring, operation))
+				break;
+			continue;
+		}
 		list_remove(link);
 		if (files->threads != NULL) {
 			file_threads_start(files->threads, operation);
-		} else if (files->ring == NULL) {
+		} else {
 			file_execute(operation);
 			list_append(&files->finished, link);
 		}
 	}
-	if (files->ring != NULL)
-		file_ring_submit(files->ring);
+	if (files->ring != NULL && file_ring_submit(files->ring) < 0) {
+		give_up_ring(files);
+		files_flush(files);
+	}
 }
 
 void files_complete(struct files *files)
 {
 	struct list *link;
 
-	if (files->ring != NULL)
-		file_ring_reap(files->ring, &files->finished, &files->queued);
+	if (files->ring != NULL &&
+		file_ring_reap(files->ring, &files->finished, &files->queued) < 0)
+		give_up_ring(files);
 	while ((link = list_take_first(&files->finished)) != NULL) {
 		struct file_operation *operation = container_of(link, struct file_operation, link);
 
