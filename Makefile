@@ -3,7 +3,7 @@ BUILD ?= build
 export BUILD
 FERRY = $(BUILD)/src/cmd/ferry
 
-.PHONY: all demo check test test-kernels fuzz asan tsan bench format clean help
+.PHONY: all demo check test test-kernels fuzz asan tsan nouring bench format clean help
 
 all: $(BUILD)/build.ninja ## build
 	ninja -C $(BUILD)
@@ -33,6 +33,9 @@ asan: ## the fast tests with AddressSanitizer and UBSan
 
 tsan: ## the fast tests with ThreadSanitizer
 	tools/test-all tsan
+
+nouring: ## what uses files, where io_uring is refused
+	tools/test-all nouring
 
 bench: all ## measure; see bench/
 	bench/run $(FERRY)
