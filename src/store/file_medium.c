@@ -15,6 +15,7 @@
 
 #include "base/cleanup.h"
 #include "base/text.h"
+#include "store/device_limits.h"
 
 #define BLOCK_BYTES_SMALL 512
 #define BLOCK_BYTES_LARGE 4096
@@ -102,7 +103,18 @@ static uint32_t preferred_bytes(uint64_t bytes, uint32_t block_bytes)
 	return preferred;
 }
 
-static int measure_device(const struct opening *opening, int fd)
+/* A device that has no command to zero refuses holes, after its page cache has been dropped for
+ * them: it must not be tried. */
+static void measure_discard(const struct opening *opening, const struct stat *status)
+{
+	struct file_medium *medium = opening->medium;
+	struct device_limits limits = device_limits_read(DEVICE_LIMITS_FOLDER, status->st_rdev);
+
+	medium->can_discard = !opening->options->is_read_only && limits.zero_bytes_max > 0;
+	medium->discard_bytes = preferred_bytes(limits.discard_bytes, medium->block_bytes);
+}
+
+static int measure_device(const struct opening *opening, int fd, const struct stat *status)
 {
 	struct file_medium *medium = opening->medium;
 	uint32_t wanted_bytes = opening->options->block_bytes;
@@ -126,8 +138,8 @@ static int measure_device(const struct opening *opening, int fd)
 			wanted_bytes, medium->name, sector_bytes);
 	medium->block_bytes = wanted_bytes != 0 ? wanted_bytes : (uint32_t)sector_bytes;
 	(void)ioctl(fd, BLKPBSZGET, &physical_bytes);
-	medium->can_discard = !opening->options->is_read_only;
 	medium->preferred_bytes = preferred_bytes(physical_bytes, medium->block_bytes);
+	measure_discard(opening, status);
 	return 0;
 }
 
@@ -145,11 +157,12 @@ static int measure(const struct opening *opening, int fd, const struct stat *sta
 
 	medium->is_regular = S_ISREG(status->st_mode);
 	if (!medium->is_regular)
-		return measure_device(opening, fd);
+		return measure_device(opening, fd, status);
 	medium->size_bytes = (uint64_t)status->st_size;
 	medium->block_bytes = wanted_bytes != 0 ? wanted_bytes : BLOCK_BYTES_SMALL;
 	medium->preferred_bytes =
 		preferred_bytes((uint64_t)status->st_blksize, medium->block_bytes);
+	medium->discard_bytes = medium->preferred_bytes;
 	medium->can_discard = !opening->options->is_read_only && can_punch(fd, status);
 	return 0;
 }

@@ -12,7 +12,8 @@ struct file_medium {
 	uint64_t size_bytes;
 	uint32_t block_bytes;
 	uint32_t preferred_bytes;
-	bool can_discard;          /* so far as is known before it is tried */
+	uint32_t discard_bytes;
+	bool can_discard; /* it makes holes that read zeros: so it says when it is opened */
 	char name[STORE_NAME_MAX]; /* absolute and without links */
 };
 

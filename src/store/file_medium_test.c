@@ -287,6 +287,9 @@ static void test_file_medium_is_measured_when_a_block_device(void **state)
 		assert_int_equal(medium.size_bytes, 16 * 4096);
 		assert_int_equal(medium.block_bytes, rows[i].block_bytes);
 		assert_true(medium.preferred_bytes >= medium.block_bytes);
+		assert_true(medium.discard_bytes >= medium.block_bytes);
+		assert_int_equal(medium.discard_bytes & (medium.discard_bytes - 1), 0);
+		assert_false(medium.can_discard && rows[i].options.is_read_only);
 		(void)close(medium.fd);
 	}
 }

@@ -141,14 +141,21 @@ static bool is_refusal(int error)
 	return error == EOPNOTSUPP || error == ENOSYS || error == ENODEV;
 }
 
-/* What is to be zero is written, from the first block on; what is to be discarded stays. */
-static int fall_back(struct store_request *request)
+/* What is to read zeros is written, from the first block on. @return 0 or a positive errno. */
+static int fall_back(const struct file_store *file, struct store_request *request)
 {
-	if (request->opcode == STORE_ZERO) {
-		request->file.opcode = FILE_WRITE;
-		request->file.bytes = 0;
-	}
-	return 0;
+	int error = file->is_regular ? check_end(file, request->offset + request->bytes) : 0;
+
+	request->file.opcode = FILE_WRITE;
+	request->file.bytes = 0;
+	return error;
+}
+
+/* Whether zeros are made in steps. */
+static bool is_zeroing(const struct store_request *request)
+{
+	return request->opcode == STORE_ZERO ||
+		(request->opcode == STORE_DISCARD && request->file.opcode == FILE_WRITE);
 }
 
 /* A step of zeroing has succeeded. @return whether another one follows. */
@@ -164,7 +171,7 @@ static bool go_on_zeroing(struct file_store *file, struct store_request *request
 		if (operation->bytes > end - operation->offset)
 			operation->bytes = (size_t)(end - operation->offset);
 		operation->flags = 0;
-	} else if (request->is_durable && operation->opcode != FILE_SYNC) {
+	} else if (is_sync(request) && operation->opcode != FILE_SYNC) {
 		operation->opcode = FILE_SYNC;
 		operation->bytes = 0;
 		operation->fd = take_sync_fd(file);
@@ -186,8 +193,8 @@ static void file_store_done(struct file_operation *operation)
 		return;
 	}
 	if (operation->opcode == FILE_ALLOCATE && is_refusal(error))
-		error = fall_back(request);
-	if (request->opcode == STORE_ZERO && error == 0 && go_on_zeroing(file, request))
+		error = fall_back(file, request);
+	if (is_zeroing(request) && error == 0 && go_on_zeroing(file, request))
 		return;
 	if (request->opcode == STORE_READ && error == 0 &&
 		(uint64_t)operation->result < request->bytes)
@@ -204,7 +211,7 @@ static void file_store_done(struct file_operation *operation)
 /* On a block device too, where a hole is zeros that may be discarded blocks. */
 static unsigned allocate_mode(const struct store_request *request)
 {
-	if (request->opcode == STORE_DISCARD || request->may_unmap)
+	if (request->opcode == STORE_DISCARD || (request->may_unmap && request->store->can_discard))
 		return FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
 	return FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE;
 }
@@ -215,8 +222,9 @@ static void file_store_submit(struct store *store, struct loop *loop, struct sto
 	struct file_operation *operation = &request->file;
 	int error = check(file, request);
 
-	/* What can only be read has nothing to be flushed. */
-	if (error != 0 || (request->opcode == STORE_FLUSH && store->is_read_only)) {
+	/* What can only be read has nothing to be flushed, what has no holes nothing to be given back. */
+	if (error != 0 || (request->opcode == STORE_FLUSH && store->is_read_only) ||
+		(request->opcode == STORE_DISCARD && !store->can_discard)) {
 		store_request_end(request, error);
 		return;
 	}
@@ -343,6 +351,7 @@ int file_store_open(const char *path, const struct store_options *options,
 	atomic_init(&store->failed_flush, 0);
 	store->block_bytes = medium.block_bytes;
 	store->preferred_bytes = medium.preferred_bytes;
+	store->discard_bytes = medium.discard_bytes;
 	store->is_read_only = options->is_read_only;
 	store->can_discard = medium.can_discard;
 	memcpy(store->name, medium.name, sizeof(store->name));

@@ -112,6 +112,7 @@ int memory_store_new(uint64_t size_bytes, const struct store_options *options,
 	memory->blocks = blocks;
 	memory->store.operations = &memory_operations;
 	store_init_volatile(&memory->store, "ram", size_bytes, options);
+	memory->store.discard_bytes = GIVE_BACK_BYTES;
 	*ret_store = &memory->store;
 	return 0;
 }

@@ -54,6 +54,7 @@ void store_init_volatile(struct store *store, const char *kind, uint64_t size_by
 	if (store->block_bytes == 0)
 		store->block_bytes = BLOCK_BYTES_DEFAULT;
 	store->preferred_bytes = PREFERRED_PAGE_BYTES;
+	store->discard_bytes = PREFERRED_PAGE_BYTES;
 	store->is_read_only = options->is_read_only;
 	store->is_lending = true;
 	store->is_volatile = true;

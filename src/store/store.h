@@ -8,8 +8,9 @@
  *     perhaps before store_submit() returns;
  *   - a durable write, and a flush for all writes done before it was submitted, are on stable
  *     storage when done() comes with error 0. Zeroing is writing in all these rules;
- *   - what is discarded is no longer wanted: a store that can gives its room back and then reads
- *     zeros there (can_discard), one that cannot leaves it as it was and reports no error;
+ *   - what is discarded is no longer wanted: a store that can (can_discard, known when it is opened)
+ *     gives its room back and reads zeros there from then on; should the medium refuse after all,
+ *     zeros are written. One that cannot leaves it as it was and reports no error;
  *   - a flush or durable write that failed is latched: every later flush and durable write fails
  *     with the same errno until the store is opened anew. The kernel forgets which pages it could
  *     not write, so a second fsync would claim success for lost data. A durable write that finds no
@@ -77,10 +78,13 @@ struct store {
 	uint32_t block_bytes; /* 512 or 4096 */
 	/* What the medium moves well, for NPWG and the like: a power of two, at least block_bytes. */
 	uint32_t preferred_bytes;
+	/* What it gives back well when discarded, for NPDG and NPDA: likewise. */
+	uint32_t discard_bytes;
 	bool is_read_only;
 	bool is_lending;  /* operations->lend gives memory */
 	bool is_volatile; /* contents do not outlive the process */
-	bool can_discard; /* STORE_DISCARD and may_unmap give room back, and zeros are read there */
+	bool can_discard; /* STORE_DISCARD and may_unmap give room back, and zeros are read there:
+			   * what DLFEAT promises */
 	/* Identity of the contents: the same whenever the same medium is opened, random for a
 	 * volatile store. */
 	uint8_t uuid[16];

@@ -44,6 +44,7 @@ static void test_store_opens_when_the_text_is_right(void **state)
 		assert_int_equal(atomic_load(&store->size_bytes), rows[i].size_bytes);
 		assert_int_equal(store->block_bytes, rows[i].block_bytes);
 		assert_int_equal(store->preferred_bytes, 4096);
+		assert_true(store->discard_bytes >= store->block_bytes);
 		assert_int_equal(store->is_read_only, rows[i].is_read_only);
 		assert_true(store->is_volatile && store->is_lending);
 		assert_string_equal(problem, "");

@@ -29,24 +29,32 @@ static uint8_t namespace_attributes(const struct namespace *namespace)
 	return namespace->store->is_read_only ? NVME_NSATTR_WRITE_PROTECTED : 0;
 }
 
+/* Bytes as NPWG and the like have them: blocks, 0-based. */
+static le16 granularity(const struct namespace *namespace, uint32_t bytes)
+{
+	uint32_t block_count = bytes >> namespace->block_shift;
+
+	return le16_of((uint16_t)((block_count > 0x10000 ? 0x10000 : block_count) - 1));
+}
+
 void identify_fill_namespace(const struct target_request *request, void *to)
 {
 	const struct namespace *namespace = namespace_of(request);
 	bool has_changed = store_measure(namespace->store); /* that nobody has noticed yet */
 	struct nvme_identify_namespace *page = to;
 	le64 block_count = le64_of(namespace_block_count(namespace));
-	uint32_t preferred = namespace->store->preferred_bytes >> namespace->block_shift;
-	le16 granularity = le16_of((uint16_t)((preferred > 0x10000 ? 0x10000 : preferred) - 1));
+	le16 writing = granularity(namespace, namespace->store->preferred_bytes);
+	le16 discarding = granularity(namespace, namespace->store->discard_bytes);
 
 	page->nsze = block_count;
 	page->ncap = block_count;
 	page->nuse = block_count;
 	page->nsfeat = NVME_NSFEAT_OPTPERF;
-	page->npwg = granularity;
-	page->npwa = granularity;
-	page->npdg = granularity;
-	page->npda = granularity;
-	page->nows = granularity;
+	page->npwg = writing;
+	page->npwa = writing;
+	page->npdg = discarding;
+	page->npda = discarding;
+	page->nows = writing;
 	page->mssrl = le16_of((uint16_t)io_copy_range_blocks(namespace));
 	page->mcl = le32_of(io_copy_blocks(namespace));
 	page->msrc = NVME_COPY_RANGES_MAX - 1;

@@ -176,6 +176,44 @@ static void test_identify_describes_the_namespace_when_it_is_active(void **state
 	tear_down(&fixture);
 }
 
+static void test_identify_tells_what_the_store_can_when_stores_vary(void **state)
+{
+	static const struct {
+		bool can_discard;
+		uint32_t preferred_bytes, discard_bytes;
+		uint8_t dlfeat;
+		uint16_t npwg, npdg; /* NPWA and NOWS, NPDA are the same */
+	} rows[] = {
+		{true, 512, 512, NVME_DLFEAT_READ_ZEROES | NVME_DLFEAT_WRITE_ZEROES, 0, 0},
+		{true, 4096, 65536, NVME_DLFEAT_READ_ZEROES | NVME_DLFEAT_WRITE_ZEROES, 7, 127},
+		{false, 4096, 512, NVME_DLFEAT_READ_UNKNOWN, 7, 0},
+		{false, 2 << 20, 64 << 20, NVME_DLFEAT_READ_UNKNOWN, 4095, 65535},
+	};
+	struct fixture fixture;
+
+	(void)state;
+	set_up(&fixture);
+	for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+		struct nvme_identify_namespace page;
+
+		fixture.stores[0]->can_discard = rows[i].can_discard;
+		fixture.stores[0]->preferred_bytes = rows[i].preferred_bytes;
+		fixture.stores[0]->discard_bytes = rows[i].discard_bytes;
+		assert_int_equal(identify(fixture.admin, NVME_CNS_NAMESPACE, 1, 0, &page), 0);
+		assert_int_equal(page.dlfeat, rows[i].dlfeat);
+		assert_int_equal(page.nsfeat, NVME_NSFEAT_OPTPERF);
+		assert_int_equal(le16_get(page.npwg), rows[i].npwg);
+		assert_int_equal(le16_get(page.npwa), rows[i].npwg);
+		assert_int_equal(le16_get(page.nows), rows[i].npwg);
+		assert_int_equal(le16_get(page.npdg), rows[i].npdg);
+		assert_int_equal(le16_get(page.npda), rows[i].npdg);
+		/* One block is atomic, as it must be; nothing more is promised. */
+		assert_int_equal(le16_get(page.nawun), 0);
+		assert_int_equal(le16_get(page.nawupf), 0);
+	}
+	tear_down(&fixture);
+}
+
 static void test_identify_gives_identifiers_when_asked_for_descriptors(void **state)
 {
 	uint8_t page[NVME_IDENTIFY_BYTES];
@@ -262,6 +300,7 @@ int main(void)
 		cmocka_unit_test(test_identify_satisfies_linux_when_it_asks_for_an_io_controller),
 		cmocka_unit_test(test_identify_says_discovery_when_a_discovery_controller_is_asked),
 		cmocka_unit_test(test_identify_describes_the_namespace_when_it_is_active),
+		cmocka_unit_test(test_identify_tells_what_the_store_can_when_stores_vary),
 		cmocka_unit_test(test_identify_gives_identifiers_when_asked_for_descriptors),
 		cmocka_unit_test(test_identify_lists_namespaces_when_they_follow_the_given_one),
 		cmocka_unit_test(test_identify_gives_the_status_when_fields_vary),

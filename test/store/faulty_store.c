@@ -112,6 +112,7 @@ struct faulty_store *faulty_store_new(struct store *inner, fault_decider *decide
 	atomic_init(&store->failed_flush, 0);
 	store->block_bytes = inner->block_bytes;
 	store->preferred_bytes = inner->preferred_bytes;
+	store->discard_bytes = inner->discard_bytes;
 	store->is_read_only = inner->is_read_only;
 	store->is_volatile = inner->is_volatile;
 	store->can_discard = inner->can_discard;
