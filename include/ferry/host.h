@@ -39,6 +39,8 @@ struct ferry_host;
 #define FERRY_HOST_ENTRIES_MAX   1024
 #define FERRY_HOST_REQUESTS_MAX  65536
 #define FERRY_HOST_NO_KEEP_ALIVE UINT32_MAX
+#define FERRY_HOST_RECORDS_MAX   4096 /* of a discovery log */
+#define FERRY_HOST_URL_MAX       320  /* bytes of a record's URL, with NUL */
 
 /* What may be chosen. 0 or NULL in any field is its default; set struct_bytes and leave the rest:
  *
@@ -178,6 +180,62 @@ int ferry_host_get_info(const struct ferry_host *host, struct ferry_host_info *r
  *  call. A command that failed is told by its NVMe status. Of a lost connection it tells once
  *  ferry_host_process() has returned, after the requests' own callbacks. */
 const char *ferry_host_error(const struct ferry_host *host);
+
+/* What a target lends: its discovery log, read at one time. */
+struct ferry_host_discovery;
+
+/* A way to a subsystem, as a discovery log tells of it (NVMe Base 2.0, 5.16.1.23). Texts are of
+ * printable ASCII, '?' standing for anything else, but for the NQN, which is UTF-8 without control
+ * characters. */
+struct ferry_host_record {
+	size_t struct_bytes;    /* sizeof(struct ferry_host_record), set by the caller */
+	uint8_t transport;      /* TRTYPE: 1 RDMA, 2 Fibre Channel, 3 TCP */
+	uint8_t address_family; /* ADRFAM: 1 IPv4, 2 IPv6 */
+	uint8_t subsystem_type; /* SUBTYPE: 1 another discovery service, 2 disks, 3 the discovery
+				 * service that was asked */
+	uint8_t requirements;   /* TREQ */
+	uint8_t security;       /* SECTYPE, of TCP: 0 none, 2 TLS 1.3 */
+	uint16_t port_id;       /* PORTID */
+	uint16_t cntlid;        /* 0xffff: any that is free */
+	uint16_t admin_entries; /* ASQSZ: most entries of an admin queue */
+	uint16_t flags;         /* EFLAGS */
+	char nqn[224];
+	char address[257]; /* TRADDR */
+	char service[33];  /* TRSVCID: the port, of TCP */
+	/* For ferry_host_open() (namespace 1), or ferry_host_discover() if it is a discovery service;
+	 * "" if there is none: another transport, or no numeric address. */
+	char url[FERRY_HOST_URL_MAX];
+};
+
+/** Ask a target what it lends to this host, and wait for the answer: connect to its discovery
+ *  controller, read the log until it is of one piece, and disconnect.
+ *  @param url `nvme-tcp://HOST[:PORT]`: the port is 8009 unless said
+ *  @param options NULL for defaults; of use are the host's name and identity, the digests, and the
+ *  time-out, which bounds connecting and reading, each
+ *  @param ret_discovery the log, to be freed by the caller; untouched on failure
+ *  @param ret_error on failure a sentence that says what was refused and why; may be NULL
+ *  @return 0 or -errno: as ferry_host_open(); -EMSGSIZE: it has more than FERRY_HOST_RECORDS_MAX
+ *  records; -EAGAIN: it changed each time it was read. */
+int ferry_host_discover(const char *url, const struct ferry_host_options *options,
+	struct ferry_host_discovery **ret_discovery, char ret_error[FERRY_HOST_ERROR_MAX])
+	__attribute__((warn_unused_result));
+
+/** NULL is legal. */
+void ferry_host_discovery_free(struct ferry_host_discovery *discovery);
+
+/** @return the log's generation (GENCTR): the same as long as nothing in it changes. */
+uint64_t ferry_host_discovery_generation(const struct ferry_host_discovery *discovery);
+
+/** @return the number of records, 0..FERRY_HOST_RECORDS_MAX. */
+uint32_t ferry_host_discovery_count(const struct ferry_host_discovery *discovery);
+
+/** @return how many records beside these make no sense (no NQN, or a type that is not known). */
+uint32_t ferry_host_discovery_left_out(const struct ferry_host_discovery *discovery);
+
+/** Tell a record. @param index 0.. in the target's order
+ *  @return 0; -ERANGE: there is none; -EINVAL: struct_bytes is not set. */
+int ferry_host_discovery_record(const struct ferry_host_discovery *discovery, uint32_t index,
+	struct ferry_host_record *ret_record) __attribute__((warn_unused_result));
 
 #ifdef __cplusplus
 }

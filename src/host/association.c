@@ -288,8 +288,10 @@ static void admin_ready(void *context)
 	struct association *association = context;
 
 	association->is_admin_ready = true;
-	association->step = association_connect_steps;
-	association->sequence_done = open_io_queues;
+	association->step = association->options.is_discovery ? association_discovery_steps
+							      : association_connect_steps;
+	association->sequence_done =
+		association->options.is_discovery ? become_ready : open_io_queues;
 	step_begin(association);
 }
 
@@ -425,6 +427,13 @@ int association_submit(struct association *association, struct tcp_host_command 
 			return error;
 	}
 	return -EAGAIN;
+}
+
+int association_submit_admin(struct association *association, struct tcp_host_command *command)
+{
+	if (association->state != ASSOCIATION_READY)
+		return -ENOTCONN;
+	return tcp_host_queue_submit(association->admin, command);
 }
 
 uint32_t association_nsid(const struct association *association)

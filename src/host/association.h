@@ -4,7 +4,8 @@
  * namespace by its facts, and no requests.
  *
  * States:
- *   connecting     the steps of connect.c run on the admin queue, then the I/O queues are connected
+ *   connecting     the steps of connect.c run on the admin queue, then the I/O queues are connected,
+ *                  of which a discovery controller has none
  *   ready          commands may be submitted; Keep Alive is sent when nothing else is
  *   shutting down  the controller is told to shut down, and asked until it has
  *   ended          no queue is left
@@ -36,6 +37,7 @@ struct association_options {
 	uint32_t kato_ms;       /* 0: none */
 	uint32_t connect_timeout_ms;
 	bool has_header_digest, has_data_digest; /* asked for, and insisted on */
+	bool is_discovery; /* nqn is the discovery one: no I/O queue, and no namespace */
 };
 
 /* What the target said, as far as it is of use; whole when ready. */
@@ -84,6 +86,10 @@ void association_shutdown(struct association *association);
 /** Send a command on one of the I/O queues.
  *  @return 0, -EAGAIN when they are full, -ENOTCONN when not ready. */
 int association_submit(struct association *association, struct tcp_host_command *command)
+	__attribute__((warn_unused_result));
+
+/** Send a command on the admin queue. @return as association_submit(). */
+int association_submit_admin(struct association *association, struct tcp_host_command *command)
 	__attribute__((warn_unused_result));
 
 uint32_t association_nsid(const struct association *association);

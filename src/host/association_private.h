@@ -76,6 +76,7 @@ struct association {
 
 /* The sequences. */
 extern const struct association_step association_connect_steps[];
+extern const struct association_step association_discovery_steps[];
 extern const struct association_step association_shutdown_steps[];
 
 /** Fill a Connect of queue @qid with @entries entries. */
@@ -89,6 +90,8 @@ int association_refuse_connect(struct association *association,
 /** Take facts from the page of Identify. @return 0, or -errno when the target is of no use, which
  *  association_say() has told. */
 int association_take_controller(struct association *association)
+	__attribute__((warn_unused_result));
+int association_take_discovery_controller(struct association *association)
 	__attribute__((warn_unused_result));
 int association_take_namespace(struct association *association) __attribute__((warn_unused_result));
 void association_take_descriptors(struct association *association);

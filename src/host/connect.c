@@ -163,6 +163,13 @@ static int take_cap(struct association *association, const struct nvme_completio
 	return -EPROTO;
 }
 
+static int take_discovery_cap(struct association *association,
+	const struct nvme_completion *completion)
+{
+	association->facts.cap = nvme_completion_result(completion);
+	return 0;
+}
+
 static void prepare_version(struct association *association, struct tcp_host_command *command)
 {
 	(void)association;
@@ -266,6 +273,13 @@ static int take_controller(struct association *association,
 	return association_take_controller(association);
 }
 
+static int take_discovery_controller(struct association *association,
+	const struct nvme_completion *completion)
+{
+	(void)completion;
+	return association_take_discovery_controller(association);
+}
+
 static void prepare_namespace(struct association *association, struct tcp_host_command *command)
 {
 	prepare_identify(association, command, NVME_CNS_NAMESPACE, association->options.nsid);
@@ -334,6 +348,16 @@ const struct association_step association_connect_steps[] = {
 	/* Older than 1.3: no descriptors, so no UUID. */
 	{"Identify of descriptors", prepare_descriptors, take_descriptors, take_nothing},
 	{"Set Features of Number of Queues", prepare_queues, take_queues, NULL},
+	{NULL, NULL, NULL, NULL},
+};
+
+const struct association_step association_discovery_steps[] = {
+	{"Connect", prepare_connect, take_connect, take_connect_failure},
+	{"Property Get of CAP", prepare_cap, take_discovery_cap, NULL},
+	{"Property Get of VS", prepare_version, take_version, NULL},
+	{"Property Set of CC", prepare_enable, take_enable, NULL},
+	{"Property Get of CSTS", prepare_status, take_ready, NULL},
+	{"Identify Controller", prepare_controller, take_discovery_controller, NULL},
 	{NULL, NULL, NULL, NULL},
 };
 

@@ -32,7 +32,7 @@ void host_say(void *context, const char *text)
 
 /* Options */
 
-static int refuse(char *ret_error, int error, const char *subject, const char *problem)
+int host_refuse(char *ret_error, int error, const char *subject, const char *problem)
 {
 	if (ret_error != NULL)
 		(void)snprintf(ret_error, FERRY_HOST_ERROR_MAX, "%s: %s", subject, problem);
@@ -65,7 +65,7 @@ static int take_options(struct ferry_host *host, const struct ferry_host_options
 	uint32_t io_queues, queue_entries;
 
 	if (given != NULL && given->struct_bytes == 0)
-		return refuse(ret_error, -EINVAL, "options", "struct_bytes is not set");
+		return host_refuse(ret_error, -EINVAL, "options", "struct_bytes is not set");
 	if (given != NULL)
 		memcpy(&options, given,
 			given->struct_bytes < sizeof(options) ? given->struct_bytes
@@ -74,18 +74,19 @@ static int take_options(struct ferry_host *host, const struct ferry_host_options
 	queue_entries = chosen(options.queue_entries, QUEUE_ENTRIES_DEFAULT);
 	host->request_count = chosen(options.requests, REQUESTS_DEFAULT);
 	if (io_queues > FERRY_HOST_IO_QUEUES_MAX)
-		return refuse(ret_error, -EINVAL, "options", "more than 64 I/O queues");
+		return host_refuse(ret_error, -EINVAL, "options", "more than 64 I/O queues");
 	if (queue_entries < 2 || queue_entries > FERRY_HOST_ENTRIES_MAX)
-		return refuse(ret_error, -EINVAL, "options",
+		return host_refuse(ret_error, -EINVAL, "options",
 			"a queue has 2 to 1024 entries (queue_entries)");
 	if (host->request_count > FERRY_HOST_REQUESTS_MAX)
-		return refuse(ret_error, -EINVAL, "options", "more than 65536 requests");
+		return host_refuse(ret_error, -EINVAL, "options", "more than 65536 requests");
 	if (take_identity(to, &options) != 0)
-		return refuse(ret_error, -EINVAL, "options",
+		return host_refuse(ret_error, -EINVAL, "options",
 			"host_nqn is not an NQN: 1 to 223 bytes of UTF-8");
 	to->io_queues = (uint16_t)io_queues;
 	to->queue_entries = (uint16_t)queue_entries;
-	to->kato_ms = options.kato_ms == FERRY_HOST_NO_KEEP_ALIVE
+	/* A discovery controller without keep alive is not a persistent one: Base 2.0, 3.1.2.3. */
+	to->kato_ms = options.kato_ms == FERRY_HOST_NO_KEEP_ALIVE || to->is_discovery
 		? 0
 		: chosen(options.kato_ms, KATO_MS_DEFAULT);
 	to->has_header_digest = options.header_digest != 0;
@@ -133,9 +134,11 @@ static void end(struct ferry_host *host, int error)
 static void association_ready(void *context)
 {
 	struct ferry_host *host = context;
-	int error = operations_new(host->association, host->request_count, host_say, host,
-		&host->operations);
+	int error = 0;
 
+	if (!host->options.is_discovery)
+		error = operations_new(host->association, host->request_count, host_say, host,
+			&host->operations);
 	if (error != 0) {
 		host_say(host, "out of memory");
 		end(host, error);
@@ -193,21 +196,27 @@ static int resolve(struct ferry_host *host, char *ret_error)
 		return 0;
 	count = address_resolve(&host->url.address, host->addresses, &problem);
 	if (count < 0)
-		return refuse(ret_error, count, host->url.address.host, problem);
+		return host_refuse(ret_error, count, host->url.address.host, problem);
 	host->address_count = (unsigned)count;
 	return 0;
 }
 
-static int take_url(struct ferry_host *host, const char *text, char *ret_error)
+static int take_url(struct ferry_host *host, const struct host_plan *plan, char *ret_error)
 {
 	char address[URL_ADDRESS_TEXT_MAX];
 	const char *problem;
+	int error;
 
-	if (host_url_parse(text, &host->url, &problem) != 0)
-		return refuse(ret_error, -EINVAL, text, problem);
+	if (plan->is_discovery)
+		error = host_url_parse_discovery(plan->url, &host->url, &problem);
+	else
+		error = host_url_parse(plan->url, &host->url, &problem);
+	if (error != 0)
+		return host_refuse(ret_error, error, plan->url, problem);
 	url_address_to_text(&host->url.address, address);
-	(void)snprintf(host->url_text, sizeof(host->url_text), HOST_URL_SCHEME "://%s/%s", address,
-		host->url.nqn);
+	(void)snprintf(host->url_text, sizeof(host->url_text), HOST_URL_SCHEME "://%s%s%s", address,
+		plan->is_discovery ? "" : "/", plan->is_discovery ? "" : host->url.nqn);
+	host->options.is_discovery = plan->is_discovery;
 	memcpy(host->options.nqn, host->url.nqn, sizeof(host->options.nqn));
 	host->options.nsid = host->url.nsid;
 	return 0;
@@ -220,11 +229,11 @@ int host_start(const struct host_plan *plan, struct ferry_host **ret_host,
 	int error;
 
 	if (host == NULL)
-		return refuse(ret_error, -ENOMEM, plan->url, "out of memory");
+		return host_refuse(ret_error, -ENOMEM, plan->url, "out of memory");
 	host->seat = plan->seat;
 	if (plan->handler != NULL)
 		host->handler = *plan->handler;
-	error = take_url(host, plan->url, ret_error);
+	error = take_url(host, plan, ret_error);
 	if (error == 0)
 		error = take_options(host, plan->options, ret_error);
 	if (error == 0)
@@ -235,13 +244,14 @@ int host_start(const struct host_plan *plan, struct ferry_host **ret_host,
 	if (host->loop == NULL) {
 		error = loop_new(NULL, &host->loop);
 		if (error != 0)
-			return refuse(ret_error, error, plan->url, "no event loop can be made");
+			return host_refuse(ret_error, error, plan->url,
+				"no event loop can be made");
 		host->is_loop_own = true;
 	}
 	error = association_new(host->loop, &host->options, &association_handler, host,
 		&host->association);
 	if (error != 0)
-		return refuse(ret_error, error, plan->url, "out of memory");
+		return host_refuse(ret_error, error, plan->url, "out of memory");
 	*ret_host = TAKE(host);
 	return 0;
 }
@@ -260,7 +270,8 @@ int host_open(const struct host_plan *plan, struct ferry_host **ret_host,
 {
 	const struct host_plan quiet = {.url = plan->url,
 		.options = plan->options,
-		.seat = plan->seat};
+		.seat = plan->seat,
+		.is_discovery = plan->is_discovery};
 	struct ferry_host *host;
 	int error = host_start(&quiet, &host, ret_error);
 

@@ -6,6 +6,8 @@
 #ifndef FERRY_HOST_HOST_H
 #define FERRY_HOST_HOST_H
 
+#include <stdbool.h>
+
 #include "ferry/host.h"
 
 struct loop;
@@ -23,6 +25,7 @@ struct host_plan {
 	const struct ferry_host_options *options;
 	const struct ferry_host_handler *handler;
 	struct host_seat seat; /* all 0: a loop of the host's own, and sockets */
+	bool is_discovery; /* no disk: the URL is a discovery controller's; set by host_discover() */
 };
 
 /** As ferry_host_open(); the plan's handler is not used. */
@@ -31,6 +34,10 @@ int host_open(const struct host_plan *plan, struct ferry_host **ret_host,
 
 /** As ferry_host_start(). */
 int host_start(const struct host_plan *plan, struct ferry_host **ret_host,
+	char ret_error[FERRY_HOST_ERROR_MAX]) __attribute__((warn_unused_result));
+
+/** As ferry_host_discover(). */
+int host_discover(const struct host_plan *plan, struct ferry_host_discovery **ret_discovery,
 	char ret_error[FERRY_HOST_ERROR_MAX]) __attribute__((warn_unused_result));
 
 #endif

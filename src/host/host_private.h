@@ -1,6 +1,6 @@
 /*
  * What a host is made of: a loop, an association and the operations on it. host.c is its life,
- * request.c what is asked of it, info.c what it tells.
+ * request.c what is asked of it, info.c what it tells. discover.c uses one that has no operations.
  *
  * States:
  *   connecting  the association is on its way
@@ -41,6 +41,9 @@ struct ferry_host {
 
 /** Set the sentence of ferry_host_error(): the URL and @text. @param host a struct ferry_host */
 void host_say(void *host, const char *text);
+
+/** Write "SUBJECT: PROBLEM" to @ret_error unless that is NULL. @return @error. */
+int host_refuse(char *ret_error, int error, const char *subject, const char *problem);
 
 /** The loop fails with @error: drop the association, ending all requests. */
 void host_give_up(struct ferry_host *host, int error);

@@ -70,6 +70,18 @@ int association_take_controller(struct association *association)
 	return 0;
 }
 
+int association_take_discovery_controller(struct association *association)
+{
+	struct association_facts *facts = &association->facts;
+	struct nvme_identify_controller controller;
+
+	memcpy(&controller, association->page, sizeof(controller));
+	if (le16_get(controller.cntlid) != facts->cntlid)
+		return refuse(association, "it names another controller than Connect did (CNTLID)");
+	facts->transfer_bytes = transfer_bytes(association, controller.mdts);
+	return 0;
+}
+
 int association_take_namespace(struct association *association)
 {
 	struct association_facts *facts = &association->facts;

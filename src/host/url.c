@@ -8,6 +8,7 @@
 
 #include "base/text.h"
 #include "nvme/command.h"
+#include "nvme/discovery.h"
 
 static int refuse(const char **ret_problem, const char *problem)
 {
@@ -35,9 +36,10 @@ static int take_nsid(char *path, uint32_t *ret_nsid, const char **ret_problem)
 	return 0;
 }
 
-int host_url_parse(const char *text, struct host_url *ret_url, const char **ret_problem)
+/* Scheme and address, with a port; the path is left. */
+static int parse_address(const char *text, uint16_t port_default, struct url *ret_url,
+	const char **ret_problem)
 {
-	struct host_url host_url;
 	struct url url;
 	int error;
 
@@ -46,11 +48,41 @@ int host_url_parse(const char *text, struct host_url *ret_url, const char **ret_
 		return error;
 	if (strcmp(url.scheme, HOST_URL_SCHEME) != 0)
 		return refuse(ret_problem, "it does not begin with nvme-tcp://");
-	host_url.address = url.address;
 	if (!url.address.has_port) {
-		host_url.address.port = HOST_URL_PORT_DEFAULT;
-		host_url.address.has_port = true;
+		url.address.port = port_default;
+		url.address.has_port = true;
 	}
+	*ret_url = url;
+	return 0;
+}
+
+int host_url_parse_discovery(const char *text, struct host_url *ret_url, const char **ret_problem)
+{
+	struct host_url host_url = {.nqn = NVME_NQN_DISCOVERY, .nsid = HOST_URL_NSID_DEFAULT};
+	struct url url;
+	int error;
+
+	error = parse_address(text, NVME_TCP_DISCOVERY_PORT, &url, ret_problem);
+	if (error != 0)
+		return error;
+	if (url.path[0] != '\0')
+		return refuse(ret_problem,
+			"an address without a subsystem is needed: nvme-tcp://HOST[:PORT]");
+	host_url.address = url.address;
+	*ret_url = host_url;
+	return 0;
+}
+
+int host_url_parse(const char *text, struct host_url *ret_url, const char **ret_problem)
+{
+	struct host_url host_url;
+	struct url url;
+	int error;
+
+	error = parse_address(text, HOST_URL_PORT_DEFAULT, &url, ret_problem);
+	if (error != 0)
+		return error;
+	host_url.address = url.address;
 	error = take_nsid(url.path, &host_url.nsid, ret_problem);
 	if (error != 0)
 		return error;

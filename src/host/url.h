@@ -20,6 +20,11 @@ struct host_url {
 	uint32_t nsid;
 };
 
+/** Parse `nvme-tcp://HOST[:PORT]`: where a discovery controller is, port 8009 unless said; the NQN is
+ *  the discovery one. @return as host_url_parse(). */
+int host_url_parse_discovery(const char *text, struct host_url *ret_url, const char **ret_problem)
+	__attribute__((warn_unused_result));
+
 /** @return 0, or -EINVAL with @ret_problem a constant sentence saying what is wrong. */
 int host_url_parse(const char *text, struct host_url *ret_url, const char **ret_problem)
 	__attribute__((warn_unused_result));

@@ -16,6 +16,7 @@
 #include "loop/memory_stream.h"
 #include "nvme/feature.h"
 #include "nvme/io_command.h"
+#include "nvme/log_page.h"
 #include "nvme/property.h"
 #include "tcp/pdu.h"
 
@@ -98,6 +99,39 @@ static void answer_property(struct fake_connection *connection, const struct nvm
 	send_response(connection, command, value, NVME_STATUS_SUCCESS);
 }
 
+/* What is asked for beyond the log's end reads as zeros: a host that believes any count gets them. */
+static void answer_log(struct fake_connection *connection, const struct nvme_command *command)
+{
+	static const uint8_t nothing[FAKE_LOG_BYTES];
+	struct fake_controller *controller = connection->controller;
+	struct nvme_get_log_page fields = nvme_command_get_log_page(command);
+	uint32_t bytes = le32_get(command->sgl.length);
+	const uint8_t *page = nothing;
+
+	assert_int_equal(fields.lid, NVME_LOG_PAGE_DISCOVERY);
+	assert_int_equal(fields.length_bytes, bytes);
+	assert_true(bytes <= FAKE_LOG_BYTES);
+	controller->log_reads++;
+	if (bytes > controller->log_bytes_max)
+		controller->log_bytes_max = bytes;
+	if (controller->resets_at_log)
+		memory_stream_reset(connection->stream);
+	if (controller->is_silent_to_log || controller->resets_at_log)
+		return;
+	if (fields.offset > 0 && controller->log_restarts > 0) {
+		controller->log_restarts--;
+		send_response(connection, command, 0, NVME_STATUS_DISCOVER_RESTART);
+		return;
+	}
+	if (fields.offset == 0 && controller->log_reads > 1 && controller->log_changes > 0) {
+		controller->log_changes--;
+		controller->log[0]++;
+	}
+	if (fields.offset + bytes <= FAKE_LOG_BYTES)
+		page = controller->log + fields.offset;
+	send_data(connection, command, page, bytes);
+}
+
 static void answer_admin(struct fake_connection *connection, const struct nvme_command *command)
 {
 	struct fake_controller *controller = connection->controller;
@@ -111,6 +145,8 @@ static void answer_admin(struct fake_connection *connection, const struct nvme_c
 		else if (nvme_command_cns(command) == NVME_CNS_NAMESPACE_DESCRIPTORS)
 			page = controller->descriptors;
 		send_data(connection, command, page, NVME_IDENTIFY_BYTES);
+	} else if (command->opcode == NVME_ADMIN_GET_LOG_PAGE) {
+		answer_log(connection, command);
 	} else if (command->opcode == NVME_ADMIN_SET_FEATURES) {
 		send_response(connection, command, nvme_queues_of(controller->queues_granted),
 			NVME_STATUS_SUCCESS);

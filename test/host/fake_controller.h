@@ -13,15 +13,18 @@
 #include "nvme/identify_namespace.h"
 #include "nvme/status.h"
 
-#define FAKE_CONNECTIONS 16
-#define FAKE_ADDRESSES   4
-#define FAKE_HELD_MAX    256
-#define FAKE_BLOCK_BYTES 512u
-#define FAKE_BLOCKS      8192u
-#define FAKE_INPUT_BYTES (3u << 20)
-#define FAKE_CNTLID      7
-#define FAKE_NQN         "nqn.2014-08.org.example:disk"
-#define FAKE_URL         "nvme-tcp://127.0.0.1/" FAKE_NQN
+#define FAKE_CONNECTIONS   16
+#define FAKE_ADDRESSES     4
+#define FAKE_HELD_MAX      256
+#define FAKE_BLOCK_BYTES   512u
+#define FAKE_BLOCKS        8192u
+#define FAKE_INPUT_BYTES   (3u << 20)
+#define FAKE_CNTLID        7
+#define FAKE_LOG_RECORDS   40u
+#define FAKE_LOG_BYTES     ((1u + FAKE_LOG_RECORDS) * 1024)
+#define FAKE_NQN           "nqn.2014-08.org.example:disk"
+#define FAKE_URL           "nvme-tcp://127.0.0.1/" FAKE_NQN
+#define FAKE_DISCOVERY_URL "nvme-tcp://127.0.0.1"
 
 struct fake_connection {
 	struct fake_controller *controller;
@@ -55,6 +58,8 @@ struct fake_controller {
 	uint32_t csts_ready; /* what CSTS reads when it is ready */
 	unsigned polls_to_ready;
 	uint16_t queues_granted;
+	uint8_t log
+		[FAKE_LOG_BYTES]; /* of discovery; the record count in its header is the test's */
 
 	/* How it misbehaves */
 	unsigned addresses_dead;       /* the first so many addresses refuse */
@@ -66,14 +71,19 @@ struct fake_controller {
 	uint8_t failing_opcode;        /* admin; with failing_status */
 	nvme_status failing_status;
 	nvme_status io_status; /* of all I/O */
+	unsigned log_changes;  /* so often the log changes before its header is shown once more */
+	unsigned log_restarts; /* so often a piece of it is refused by Discover Restart */
 	bool is_silent_to_keep_alive;
 	bool is_silent_to_all;
+	bool is_silent_to_log;
+	bool resets_at_log;
 	bool never_shuts_down;
 	bool is_holding; /* I/O commands are kept until fake_controller_release() */
 
 	/* What it saw */
 	struct nvme_connect_data connect_data;
 	uint32_t kato_ms;
+	unsigned log_reads, log_bytes_max;
 	unsigned keep_alives, io_commands, flushes, fua_writes, io_connects, blocks_max;
 	unsigned held_count;
 	struct fake_held held[FAKE_HELD_MAX];

@@ -41,6 +41,14 @@ int host_bench_open(struct host_bench *bench)
 	return host_open(&plan, &bench->host, bench->error);
 }
 
+int host_bench_discover(struct host_bench *bench, struct ferry_host_discovery **ret_discovery)
+{
+	struct host_plan plan = bench_plan(bench, NULL);
+
+	plan.url = FAKE_DISCOVERY_URL;
+	return host_discover(&plan, ret_discovery, bench->error);
+}
+
 void host_bench_end(struct host_bench *bench)
 {
 	ferry_host_close(bench->host);

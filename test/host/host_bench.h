@@ -25,6 +25,9 @@ void host_bench_init(struct host_bench *bench);
 /** Open the host, blocking. @return as ferry_host_open(). */
 int host_bench_open(struct host_bench *bench);
 
+/** Ask for the discovery log, blocking. @return as ferry_host_discover(). */
+int host_bench_discover(struct host_bench *bench, struct ferry_host_discovery **ret_discovery);
+
 /** Begin to open it, with a handler that counts. */
 void host_bench_start(struct host_bench *bench);
 
