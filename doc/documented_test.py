@@ -9,7 +9,7 @@ import subprocess
 import sys
 import unittest
 
-VERBS = {'serve': 'ferry-serve', 'disk info': 'ferry-disk', 'disk copy': 'ferry-disk'}
+VERBS = {'serve': 'ferry-serve', 'disk list': 'ferry-disk', 'disk info': 'ferry-disk', 'disk copy': 'ferry-disk'}
 # name in the manual: file and the constant there
 DEADLINES = {
     'initialize': ('tcp/controller_queue.c', r'\.initialize_ms = (\d+)'),
@@ -125,7 +125,7 @@ class DocumentedTest(unittest.TestCase):
     def test_completion_proposes_what_fits_when_something_is_typed(self):
         rows = ((('',), ['serve', 'disk', 'help']),
                 (('s',), ['serve']),
-                (('disk', ''), ['info', 'copy']),
+                (('disk', ''), ['list', 'info', 'copy']),
                 (('disk', 'c'), ['copy']),
                 (('help', ''), ['serve', 'disk']),
                 (('serve', '--log-level', '=', 'd'), ['debug']),

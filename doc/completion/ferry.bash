@@ -8,6 +8,9 @@ _ferry_options() { # verb
 			--max-admin-queue= --max-io-queue= --max-io-queues= --in-capsule= \
 			--max-h2c-data= --mdts= --no-flow-control-disable --help
 		;;
+	'disk list')
+		echo --json --host-nqn= --header-digest --data-digest --help
+		;;
 	'disk info')
 		echo --host-nqn= --header-digest --data-digest --help
 		;;
@@ -27,7 +30,7 @@ _ferry_options() { # verb
 _ferry_words() { # verb
 	case $1 in
 	'') echo serve disk help ;;
-	disk) echo info copy ;;
+	disk) echo list info copy ;;
 	help) echo serve disk ;;
 	esac
 }

@@ -15,6 +15,7 @@ static const struct disk_verb {
 	const char *summary;
 	int (*run)(int argc, char **argv);
 } disk_verbs[] = {
+	{"list", "say what a target lends", disk_list},
 	{"info", "say what a disk is that is lent", disk_info},
 	{"copy", "copy between files and disks that are lent", disk_copy},
 };
@@ -27,6 +28,7 @@ static void print_help(void)
 	for (size_t i = 0; i < ARRAY_LENGTH(disk_verbs); i++)
 		printf("  %-8s %s\n", disk_verbs[i].name, disk_verbs[i].summary);
 	printf("\nExamples:\n"
+	       "  ferry disk list nvme-tcp://HOST\n"
 	       "  ferry disk info nvme-tcp://HOST/NQN\n"
 	       "  ferry disk copy disk.img nvme-tcp://HOST/NQN\n\n"
 	       "'ferry disk VERB --help' tells all about a verb.\n");

@@ -4,6 +4,7 @@
 #ifndef FERRY_CMD_DISK_H
 #define FERRY_CMD_DISK_H
 
+int disk_list(int argc, char **argv);
 int disk_info(int argc, char **argv);
 int disk_copy(int argc, char **argv);
 

@@ -12,6 +12,7 @@ OPTIONS = {
                  'discovery-port', 'threads', 'log-level', 'header-digest', 'data-digest',
                  'max-admin-queue', 'max-io-queue', 'max-io-queues', 'in-capsule', 'max-h2c-data',
                  'mdts', 'no-flow-control-disable', 'help'),
+    ('disk', 'list'): ('json', 'host-nqn', 'header-digest', 'data-digest', 'help'),
     ('disk', 'info'): ('host-nqn', 'header-digest', 'data-digest', 'help'),
     ('disk', 'copy'): ('verify', 'requests', 'request-size', 'queues', 'host-nqn', 'header-digest',
                        'data-digest', 'no-progress', 'help'),
@@ -90,7 +91,10 @@ class CommandLineTest(harness.TestCase):
                 self.assert_complains(harness.run('serve', '--listen=127.0.0.1:0', store), 1, *words)
 
     def test_disk_complains_when_its_arguments_are_wrong(self):
-        self.wrong(('disk info', 'URL'),
+        self.wrong(('disk list', 'address'),
+                   ('disk list a b', 'address'),
+                   ('disk list --json=1 a', 'takes no value'),
+                   ('disk info', 'URL'),
                    ('disk info a b', 'URL'),
                    ('disk info --nonsense ' + URL, 'no such option'),
                    ('disk copy', 'source', 'destination'),
@@ -109,6 +113,14 @@ class CommandLineTest(harness.TestCase):
         for url in rows:
             with self.subTest(url):
                 self.assert_complains(harness.run('disk', 'info', url), 1)
+
+    def test_list_complains_when_an_address_leads_nowhere(self):
+        rows = (('nvme-tcp://127.0.0.1:1', 'refused'), (URL, 'nvme-tcp://HOST[:PORT]'),
+                ('nvme-tcp://', 'nvme-tcp://'), ('http://127.0.0.1', 'nvme-tcp://'),
+                ('nonsense', 'nonsense'))
+        for url, word in rows:
+            with self.subTest(url):
+                self.assert_complains(harness.run('disk', 'list', url), 1, word)
 
     def test_help_names_every_option_when_asked(self):
         for verb, names in OPTIONS.items():

@@ -1,6 +1,7 @@
 """`ferry disk`: what is copied arrives, and what goes wrong is said."""
 
 import fcntl
+import json
 import os
 import pty
 import re
@@ -61,6 +62,45 @@ class InfoTest(harness.TestCase):
             address = daemon.url.rsplit('/', 1)[0]
             daemon.stop()
             self.assert_complains(harness.run('disk', 'info', address + '/' + NQN), 1, 'refused')
+
+
+class ListTest(harness.TestCase):
+
+    def list(self, url, *arguments):
+        status, output, errors = harness.run('disk', 'list', *arguments, url)
+        self.assertEqual((status, errors), (0, ''))
+        return output
+
+    def test_list_says_where_disks_are_when_a_target_is_asked(self):
+        with Daemon('--nqn=' + NQN, 'ram:1M', listen=('127.0.0.1:0', '127.0.0.2:0')) as daemon:
+            addresses = [url.rsplit('/', 1)[0] for url in daemon.urls]
+            expected = ['discovery  ' + address for address in addresses]
+            expected += ['disk       %s/%s' % (address, NQN) for address in addresses]
+            for options in ((), ('--header-digest', '--data-digest')):
+                with self.subTest(options):
+                    self.assertEqual(self.list(addresses[1], *options).splitlines(), expected)
+            url = self.list(addresses[0]).split()[-1]
+            self.assertEqual(harness.run('disk', 'info', url)[0], 0)
+
+    def test_list_shows_a_host_what_it_may_use_when_hosts_are_named(self):
+        with Daemon('--nqn=' + NQN, '--allow-host=' + NQN + '-host', 'ram:1M') as daemon:
+            address = daemon.url.rsplit('/', 1)[0]
+            self.assertNotIn(NQN, self.list(address))
+            self.assertIn(NQN, self.list(address, '--host-nqn=' + NQN + '-host'))
+
+    def test_list_tells_all_when_json_is_asked(self):
+        with Daemon('--nqn=' + NQN, 'ram:1M') as daemon:
+            address = daemon.url.rsplit('/', 1)[0]
+            told = json.loads(self.list(address, '--json'))
+        self.assertEqual(told['left_out'], 0)
+        self.assertGreater(told['generation'], 0)
+        self.assertEqual(told['records'][0]['type'], 'discovery')
+        record = told['records'][1]
+        port = address.rsplit(':', 1)[1]
+        for name, value in (('type', 'disk'), ('nqn', NQN), ('transport', 'tcp'),
+                            ('address_family', 'ipv4'), ('address', '127.0.0.1'), ('service', port),
+                            ('url', address + '/' + NQN), ('cntlid', 65535)):
+            self.assertEqual(record[name], value)
 
 
 class CopyTest(harness.TestCase):
