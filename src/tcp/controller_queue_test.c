@@ -284,6 +284,50 @@ static void test_controller_queue_closes_when_more_commands_come_than_it_holds(v
 	controller_peer_end(&peer);
 }
 
+static void expect_found(struct controller_peer *peer, uint16_t cid, bool is_found)
+{
+	struct request *request = tcp_controller_queue_find(peer->queue, cid);
+
+	assert_int_equal(request != NULL, is_found);
+	if (is_found)
+		assert_int_equal(le16_get(request->command.cid), cid);
+}
+
+static void test_controller_queue_finds_a_request_when_it_is_above_or_awaits_its_data(void **state)
+{
+	struct controller_peer peer;
+
+	(void)state;
+	controller_peer_open(&peer, NULL, NULL);
+	controller_peer_connect(&peer, 8, false);
+	peer.is_holding = true;
+	expect_found(&peer, 0, false); /* Connect, which is done */
+	send_command(&peer, 0, 1, 0);
+	send_command(&peer, 1, 2, 8192);
+	send_command(&peer, 2, 0xffff, 4096);
+	send_command(&peer, 0xff, 4, 0);
+	for (uint16_t cid = 5; cid < 8; cid++)
+		send_command(&peer, 1, cid, 1u << 20);
+	expect_found(&peer, 1, true);
+	expect_found(&peer, 2, true);
+	expect_found(&peer, 0xffff, true);
+	expect_found(&peer, 4, false); /* refused */
+	for (uint16_t cid = 5; cid < 8; cid++)
+		expect_found(&peer, cid, true); /* the last waits for a buffer */
+	expect_found(&peer, 8, false);
+
+	/* What is completed is not found, though its data has not all left. */
+	stream_pause(peer.host.stream);
+	controller_peer_complete(&peer, 0xffff);
+	expect_found(&peer, 0xffff, false);
+	controller_peer_complete(&peer, 1);
+	expect_found(&peer, 1, false);
+	tcp_controller_queue_end(peer.queue, "shut down");
+	expect_found(&peer, 2, false); /* abandoned */
+	stream_resume(peer.host.stream);
+	controller_peer_end(&peer);
+}
+
 static void test_controller_queue_sends_what_is_completed_when_it_is_ended(void **state)
 {
 	struct controller_peer peer;
@@ -381,6 +425,8 @@ int main(void)
 		cmocka_unit_test(test_controller_queue_begins_nothing_when_the_host_does_not_read),
 		cmocka_unit_test(
 			test_controller_queue_closes_when_more_commands_come_than_it_holds),
+		cmocka_unit_test(
+			test_controller_queue_finds_a_request_when_it_is_above_or_awaits_its_data),
 		cmocka_unit_test(test_controller_queue_sends_what_is_completed_when_it_is_ended),
 		cmocka_unit_test(
 			test_controller_queue_withdraws_a_request_when_its_begin_or_execute_ends_it),
