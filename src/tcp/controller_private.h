@@ -80,9 +80,11 @@ struct tcp_controller_queue {
 	struct slot *capsule_slot;   /* whose in-capsule data is arriving, or held for a buffer */
 	struct slot *free_slots;     /* the one used last first: it is warm */
 	struct list receiving_slots; /* by the age of their R2T */
-	struct slot **slots;         /* by index */
+	struct slot **slots;         /* by index; NULL: not yet used */
 	unsigned slot_count;
-	struct slot *first_slot; /* made at the start; the others are one block from slots[1] on */
+	unsigned fresh_count;    /* slots 1..this were never used, their memory never touched */
+	struct slot *first_slot; /* made at the start */
+	char *other_slots;       /* from index 1 on */
 	size_t slot_bytes;
 	struct pool_share share;
 	struct timer timer;
@@ -152,12 +154,24 @@ static inline void controller_toggle_cid(struct tcp_controller_queue *queue, uin
 /** Give back what the slot holds and free it. */
 void controller_free_slot(struct slot *slot);
 
+/** @return whether a command more can be in flight. */
+static inline bool controller_has_slot(const struct tcp_controller_queue *queue)
+{
+	return queue->free_slots != NULL || queue->fresh_count > 0;
+}
+
+/** Make a fresh slot free. */
+void controller_make_slot(struct tcp_controller_queue *queue);
+
 /** Take a free slot, of which there is one, for @command. */
 static inline struct slot *controller_take_slot(struct tcp_controller_queue *queue,
 	const struct nvme_command *command)
 {
-	struct slot *slot = queue->free_slots;
+	struct slot *slot;
 
+	if (queue->free_slots == NULL)
+		controller_make_slot(queue);
+	slot = queue->free_slots;
 	queue->free_slots = slot->next_free;
 	queue->busy_count++;
 	queue->owing_count++;

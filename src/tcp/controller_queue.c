@@ -37,7 +37,14 @@ static void init_slot(struct tcp_controller_queue *queue, struct slot *slot, uns
 	queue->slots[index] = slot;
 	slot->next_free = queue->free_slots;
 	queue->free_slots = slot;
-	queue->slot_count++;
+}
+
+void controller_make_slot(struct tcp_controller_queue *queue)
+{
+	unsigned index = queue->fresh_count--;
+	char *place = queue->other_slots + (index - 1) * queue->slot_bytes;
+
+	init_slot(queue, (struct slot *)(void *)place, index);
 }
 
 void controller_free_slot(struct slot *slot)
@@ -70,7 +77,8 @@ static void abandon_waiting(struct tcp_controller_queue *queue)
 	for (unsigned i = 0; i < queue->slot_count; i++) {
 		struct slot *slot = queue->slots[i];
 
-		if (slot->state != SLOT_WAITING_BUFFER && slot->state != SLOT_RECEIVING)
+		if (slot == NULL ||
+			(slot->state != SLOT_WAITING_BUFFER && slot->state != SLOT_RECEIVING))
 			continue;
 		queue->above_count--;
 		queue->handler->abandon(queue->context, slot_request(slot));
@@ -163,10 +171,13 @@ static void begin_end(struct tcp_controller_queue *queue, const char *reason, ui
 
 struct request *tcp_controller_queue_find(struct tcp_controller_queue *queue, uint16_t cid)
 {
+	/* A host may ask for many that are not there. */
+	if (!controller_has_cid(queue, cid))
+		return NULL;
 	for (unsigned i = 0; i < queue->slot_count; i++) {
 		struct slot *slot = queue->slots[i];
 
-		if (slot->state != SLOT_FREE && slot->state != SLOT_SENDING &&
+		if (slot != NULL && slot->state != SLOT_FREE && slot->state != SLOT_SENDING &&
 			le16_get(slot_request(slot)->command.cid) == cid)
 			return slot_request(slot);
 	}
@@ -351,24 +362,25 @@ int tcp_controller_queue_size(struct tcp_controller_queue *queue, uint16_t entri
 	bool is_flow_control_off)
 {
 	struct slot **slots;
-	char *others;
 
 	assert(entries >= 2 && entries <= ENTRIES_MAX);
 	if (queue->state != QUEUE_CONNECTING)
 		return -ENOTCONN;
 	assert(queue->slot_count == 1);
-	slots = realloc(queue->slots, entries * sizeof(*slots));
+	slots = calloc(entries, sizeof(*slots));
 	if (slots == NULL)
 		return -ENOMEM;
+	slots[0] = queue->first_slot;
+	free(queue->slots);
 	queue->slots = slots;
 	if (stream_reserve(queue->stream, entries * SLOT_PUT_BYTES + QUEUE_PUT_BYTES,
 		    entries * SLOT_PIECES + QUEUE_PIECES) < 0)
 		return -ENOMEM;
-	others = calloc(entries - 1u, queue->slot_bytes);
-	if (others == NULL)
+	queue->other_slots = calloc(entries - 1u, queue->slot_bytes);
+	if (queue->other_slots == NULL)
 		return -ENOMEM;
-	for (unsigned i = 1; i < entries; i++)
-		init_slot(queue, (struct slot *)(void *)(others + (i - 1) * queue->slot_bytes), i);
+	queue->slot_count = entries;
+	queue->fresh_count = entries - 1u;
 	queue->entries = entries;
 	queue->sqhd %= entries;
 	queue->is_flow_control_off = is_flow_control_off;
@@ -390,6 +402,7 @@ static int make_first_slot(struct tcp_controller_queue *queue)
 	if (queue->slots == NULL || queue->first_slot == NULL)
 		return -ENOMEM;
 	init_slot(queue, queue->first_slot, 0);
+	queue->slot_count = 1;
 	return stream_reserve(queue->stream, SLOT_PUT_BYTES + QUEUE_PUT_BYTES,
 		SLOT_PIECES + QUEUE_PIECES);
 }
@@ -438,8 +451,7 @@ void tcp_controller_queue_free(struct tcp_controller_queue *queue)
 	assert(queue->busy_count == 0);
 	timer_disarm(&queue->timer);
 	loop_task_cancel(&queue->closed_task);
-	if (queue->slot_count > 1)
-		free(queue->slots[1]);
+	free(queue->other_slots);
 	free(queue->slots);
 	free(queue->first_slot);
 	free(queue);

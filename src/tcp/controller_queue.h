@@ -13,7 +13,8 @@
  *   closed      the stream is gone; requests that are still above come back, then closed() is called
  *
  * Memory: a fixed part at the start with one request; the requests and the output of the queue when
- * its size is known; data buffers from the loop's pool. With the pool empty R2Ts are withheld,
+ * its size is known, which is address space until so many commands have been in flight at one time;
+ * data buffers from the loop's pool. With the pool empty R2Ts are withheld,
  * and the stream is paused where in-capsule data has no place to go; no command fails for it.
  *
  * Digests: data whose digest is wrong fails its command with Transient Transport Error, once all of

@@ -183,7 +183,7 @@ static struct receiver_answer take_command(struct tcp_controller_queue *queue,
 
 	if (queue->capsule_slot != NULL) /* held before, now offered again */
 		return capsule_place(queue);
-	if (queue->free_slots == NULL) {
+	if (!controller_has_slot(queue)) {
 		tcp_controller_queue_end(queue, "the host sent more commands than its queue holds");
 		return go_on;
 	}

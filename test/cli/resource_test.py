@@ -11,6 +11,7 @@ from harness import MIB, Daemon
 
 IDLE_S = 2
 RSS_MAX = 20 * MIB
+SILENT_RSS_MAX = 256 << 10
 RAM_DISK = 64 * MIB
 NOBODY = 65534
 
@@ -67,6 +68,22 @@ class ResourceTest(harness.TestCase):
             self.assertLess(private_bytes(daemon.pid), RAM_DISK + RSS_MAX)
             for host in hosts:
                 host.close()
+
+    def test_serve_takes_little_memory_when_a_hundred_hosts_are_silent(self):
+        if harness.is_sanitized():
+            self.skipTest('a sanitizer takes memory of its own')
+        # What fills memory as it is allocated takes it.
+        environment = {name: value for name, value in os.environ.items() if name != 'MALLOC_PERTURB_'}
+        with Daemon('ram:1M', env=environment) as daemon:
+            address, nqn = wire.parse_url(daemon.url)
+            queues = [wire.Queue(address) for _ in range(100)]
+            before = private_bytes(daemon.pid)
+            for queue in queues:
+                queue.initialize()
+                queue.connect(nqn, entries=4096)
+            self.assertLess(private_bytes(daemon.pid) - before, len(queues) * SILENT_RSS_MAX)
+            for queue in queues:
+                queue.close()
 
 
 class UserTest(harness.TestCase):
