@@ -20,6 +20,7 @@ DEADLINES = {
     'drain': ('tcp/controller_queue.c', r'\.drain_ms = (\d+)'),
     'linger': ('tcp/controller_queue.c', r'\.linger_ms = (\d+)'),
     'terminate': ('tcp/controller_queue.c', r'\.terminate_ms = (\d+)'),
+    'discovery': ('target/controller.h', r'CONTROLLER_DISCOVERY_IDLE_MS +(\d+)'),
     'dead host': ('serve/connection.c', r'DEAD_HOST_TIMEOUT_MS (\d+)'),
     'stop': ('serve/server.h', r'SERVER_STOP_MS +(\d+)'),
     'flush': ('cmd/serve.c', r'FLUSH_MS +(\d+)'),

@@ -115,6 +115,13 @@ static void end_asked(void *context, const char *reason)
 	connection_end(context, reason);
 }
 
+static void keep_alive_off(void *context)
+{
+	struct connection *connection = context;
+
+	socket_stream_detect_death(connection->stream, DEAD_HOST_TIMEOUT_MS);
+}
+
 static struct request *find(void *context, uint16_t cid)
 {
 	struct connection *connection = context;
@@ -125,6 +132,7 @@ static struct request *find(void *context, uint16_t cid)
 static const struct target_queue_handler target_handler = {
 	.connected = connected,
 	.end = end_asked,
+	.keep_alive_off = keep_alive_off,
 	.find = find,
 };
 

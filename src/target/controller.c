@@ -53,6 +53,27 @@ static void controller_set_state(struct controller *controller, enum controller_
 
 /* Keep alive */
 
+/* @return how long a host may be silent, 0: for ever. */
+static uint64_t silence_max_ms(const struct controller *controller)
+{
+	uint64_t units = ((uint64_t)controller->kato_ms + CONTROLLER_KEEP_ALIVE_UNIT_MS - 1) /
+		CONTROLLER_KEEP_ALIVE_UNIT_MS;
+
+	if (units == 0 && controller->subsystem->is_discovery)
+		return CONTROLLER_DISCOVERY_IDLE_MS;
+	return units * CONTROLLER_KEEP_ALIVE_UNIT_MS;
+}
+
+static void start_keep_alive(struct controller *controller)
+{
+	uint64_t silence_ms = silence_max_ms(controller);
+
+	if (silence_ms == 0 || controller->state != CONTROLLER_ALIVE)
+		timer_disarm(&controller->keep_alive_timer);
+	else
+		timer_arm_after(&controller->keep_alive_timer, silence_ms);
+}
+
 /* A look at each queue once per KATO (TBKAS: Base 2.0, 3.9.2): a host that falls silent is noticed
  * within twice that time. */
 static void keep_alive_fire(struct timer *timer)
@@ -68,7 +89,11 @@ static void keep_alive_fire(struct timer *timer)
 			is_alive = true;
 	}
 	if (is_alive) {
-		controller_set_keep_alive(controller, controller->kato_ms);
+		start_keep_alive(controller);
+		return;
+	}
+	if (controller->kato_ms == 0) {
+		controller_end(controller, "nobody asks for discovery any more");
 		return;
 	}
 	log_write(controller_log(controller), LOG_LEVEL_WARNING, "keep alive",
@@ -81,15 +106,13 @@ static void keep_alive_fire(struct timer *timer)
 
 void controller_set_keep_alive(struct controller *controller, uint32_t kato_ms)
 {
-	uint64_t units = ((uint64_t)kato_ms + CONTROLLER_KEEP_ALIVE_UNIT_MS - 1) /
-		CONTROLLER_KEEP_ALIVE_UNIT_MS;
+	struct target_queue *admin = controller->queues[0];
+	bool is_turned_off = kato_ms == 0 && controller->kato_ms != 0;
 
 	controller->kato_ms = kato_ms;
-	if (kato_ms == 0 || controller->state != CONTROLLER_ALIVE)
-		timer_disarm(&controller->keep_alive_timer);
-	else
-		timer_arm_after(&controller->keep_alive_timer,
-			units * CONTROLLER_KEEP_ALIVE_UNIT_MS);
+	start_keep_alive(controller);
+	if (is_turned_off && admin != NULL)
+		admin->handler->keep_alive_off(admin->context);
 }
 
 /* Queues */

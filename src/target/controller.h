@@ -36,6 +36,9 @@ struct subsystem;
 struct target_queue;
 
 #define CONTROLLER_KEEP_ALIVE_UNIT_MS 1000 /* KAS, rounded up to */
+/* How long a discovery controller waits for a command where its host asked for no keep alive: Base
+ * 2.0, 3.1.2.3. */
+#define CONTROLLER_DISCOVERY_IDLE_MS 120000
 
 enum controller_state {
 	CONTROLLER_ALIVE,
@@ -147,7 +150,8 @@ void controller_set_events(struct controller *controller, uint32_t configuration
  *  without @is_kept. */
 uint64_t controller_changed(struct controller *controller, size_t index, bool is_kept);
 
-/** Set KATO, 0 for none, and start the time anew. */
+/** Set KATO, 0 for none, and start the time anew. The admin queue's transport is told when its host
+ *  is no longer looked after. */
 void controller_set_keep_alive(struct controller *controller, uint32_t kato_ms);
 
 /** Take a new value of CC (Base 2.0, 3.1.3.5). @return success or Invalid Field. */

@@ -8,6 +8,7 @@
 
 #include "base/cleanup.h"
 #include "nvme/completion.h"
+#include "nvme/feature.h"
 #include "nvme/io_command.h"
 #include "store/memory_store.h"
 #include "store/store.h"
@@ -117,6 +118,40 @@ static void test_controller_is_never_ended_when_kato_is_zero(void **state)
 	admin = fake_admin(&world, 0, NULL);
 	fake_world_pass(&world, 600000);
 	assert_int_equal(admin->end_count, 0);
+	fake_connection_free(admin);
+	fake_world_deinit(&world);
+}
+
+static void set_keep_alive(struct fake_connection *admin, uint32_t kato_ms)
+{
+	struct nvme_command command = fake_command_of(NVME_ADMIN_SET_FEATURES, 0);
+
+	nvme_command_set_feature(&command, NVME_FEATURE_KEEP_ALIVE, kato_ms);
+	assert_int_equal(fake_command(admin, &command, NULL), 0);
+}
+
+/* From then on the transport alone can notice. */
+static void test_controller_tells_its_transport_when_keep_alive_is_turned_off(void **state)
+{
+	struct fake_connection *admin;
+	struct fake_world world;
+	uint64_t cntlid;
+
+	(void)state;
+	fake_world_init(&world, NULL);
+	target_publish(world.target);
+	admin = kept_alive(&world, &cntlid);
+	assert_true(admin->parameters.is_kept_alive);
+	set_keep_alive(admin, 2 * KATO_MS);
+	assert_int_equal(admin->keep_alive_off_count, 0);
+	set_keep_alive(admin, 0);
+	set_keep_alive(admin, 0);
+	assert_int_equal(admin->keep_alive_off_count, 1);
+	fake_world_pass(&world, 10 * KATO_MS);
+	assert_int_equal(admin->end_count, 0);
+	set_keep_alive(admin, KATO_MS);
+	fake_world_pass(&world, 2 * KATO_MS + 200);
+	assert_int_equal(admin->end_count, 1);
 	fake_connection_free(admin);
 	fake_world_deinit(&world);
 }
@@ -299,6 +334,7 @@ int main(void)
 		cmocka_unit_test(test_controller_ends_when_nothing_is_heard_for_kato),
 		cmocka_unit_test(test_controller_lives_when_any_queue_has_traffic),
 		cmocka_unit_test(test_controller_is_never_ended_when_kato_is_zero),
+		cmocka_unit_test(test_controller_tells_its_transport_when_keep_alive_is_turned_off),
 		cmocka_unit_test(test_controller_keeps_its_id_when_io_is_in_the_store),
 		cmocka_unit_test(test_controller_gives_ids_anew_when_all_have_been_given),
 		cmocka_unit_test(test_controller_is_refused_when_there_are_too_many),

@@ -328,6 +328,72 @@ static void test_discovery_controller_refuses_when_a_command_is_not_for_it(void 
 	fake_world_deinit(&world);
 }
 
+#define KATO_MS 3000
+#define IDLE_MS 120000 /* without KATO: Base 2.0, 3.1.2.3 */
+
+/* A look at whether anything came is taken once in a period: the end comes within two. */
+static void test_discovery_controller_ends_when_its_host_is_silent(void **state)
+{
+	static const struct {
+		uint32_t kato_ms;
+		uint64_t alive_ms; /* so long it certainly is */
+		const char *reason;
+	} rows[] = {
+		{0, IDLE_MS, "nobody asks for discovery any more"},
+		{KATO_MS, KATO_MS, "keep alive timeout"},
+		{2 * IDLE_MS, 2 * IDLE_MS, "keep alive timeout"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+		const struct fake_guest guest = {NVME_NQN_DISCOVERY, NULL, NULL, rows[i].kato_ms};
+		struct nvme_command event = fake_command_of(NVME_ADMIN_ASYNC_EVENT, 0);
+		struct fake_connection *connection;
+		struct fake_command *held;
+		struct fake_world world;
+
+		set_up(&world);
+		connection = fake_admin_of(&world, 0, &guest, NULL);
+		/* That an event is waited for is no sign of life. */
+		held = fake_send(connection, &event, NULL, 0);
+		fake_world_pass(&world, rows[i].alive_ms - 200);
+		assert_int_equal(connection->end_count, 0);
+		fake_world_pass(&world, rows[i].alive_ms + 400);
+		assert_int_equal(connection->end_count, 1);
+		assert_string_equal(connection->end_reason, rows[i].reason);
+		assert_int_equal(fake_wait(held), NVME_STATUS_ABORTED_SQ_DELETION);
+		fake_command_free(held);
+		fake_connection_free(connection);
+		fake_world_deinit(&world);
+	}
+}
+
+static void test_discovery_controller_lives_when_its_host_asks_now_and_then(void **state)
+{
+	static const uint32_t katos_ms[] = {0, KATO_MS};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LENGTH(katos_ms); i++) {
+		const struct fake_guest guest = {NVME_NQN_DISCOVERY, NULL, NULL, katos_ms[i]};
+		struct nvme_command keep_alive = fake_command_of(NVME_ADMIN_KEEP_ALIVE, 0);
+		struct fake_connection *connection;
+		struct fake_world world;
+
+		set_up(&world);
+		connection = fake_admin_of(&world, 0, &guest, NULL);
+		for (unsigned j = 0; j < 5; j++) {
+			fake_world_pass(&world, (katos_ms[i] != 0 ? KATO_MS : IDLE_MS) - 1000);
+			if (j % 2 == 0)
+				assert_int_equal(fake_command(connection, &keep_alive, NULL), 0);
+			else
+				(void)read_generation(connection);
+		}
+		assert_int_equal(connection->end_count, 0);
+		fake_connection_free(connection);
+		fake_world_deinit(&world);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -341,6 +407,8 @@ int main(void)
 		cmocka_unit_test(test_discovery_generation_stays_when_nothing_changes_for_the_host),
 		cmocka_unit_test(test_discovery_is_the_same_when_a_specific_parameter_is_given),
 		cmocka_unit_test(test_discovery_controller_refuses_when_a_command_is_not_for_it),
+		cmocka_unit_test(test_discovery_controller_ends_when_its_host_is_silent),
+		cmocka_unit_test(test_discovery_controller_lives_when_its_host_asks_now_and_then),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -47,6 +47,9 @@ struct target_queue_handler {
 	 * connection after what is already completed has been sent, then target_queue_end().
 	 * @reason a constant sentence for a log. May be called more than once. */
 	void (*end)(void *context, const char *reason);
+	/* The host of this admin queue has turned keep alive off: its death is noticed by the transport or
+	 * not at all. */
+	void (*keep_alive_off)(void *context);
 	/* @return the outstanding request whose command has this id, NULL if there is none. */
 	struct request *(*find)(void *context, uint16_t cid);
 };

@@ -92,5 +92,38 @@ class StallTest(harness.TestCase):
                 host.keep_alive()
 
 
+KEEP_ALIVE_TIMER = '02'  # proc(5), of /proc/net/tcp
+
+
+def timer_of(queue):
+    """The timer that runs at the daemon's end of a connection: 02 that of TCP keepalive, 00 none."""
+    here, there = ('0100007F:%04X' % end[1]
+                   for end in (queue.socket.getpeername(), queue.socket.getsockname()))
+    with open('/proc/net/tcp', encoding='ascii') as file:
+        for line in file:
+            fields = line.split()
+            if fields[1:3] == [here, there]:
+                return fields[5].split(':')[0]
+    return None
+
+
+class DeadHostTest(harness.TestCase):
+
+    def expect(self, queue, timer):
+        harness.until(lambda: timer_of(queue) == timer, 'timer %s' % timer)
+
+    def test_serve_lets_tcp_look_for_dead_hosts_when_there_is_no_keep_alive(self):
+        with Daemon('ram:1M') as daemon:
+            with wire.Host(daemon.url) as host:
+                for queue in (host.admin, host.io):
+                    self.expect(queue, KEEP_ALIVE_TIMER)
+            with wire.Host(daemon.url, kato_ms=60000) as host:
+                for queue in (host.admin, host.io):
+                    self.expect(queue, '00')
+                host.admin.command(wire.SET_FEATURES, 0, (0x0f, 0))
+                self.expect(host.admin, KEEP_ALIVE_TIMER)
+                self.expect(host.io, '00')
+
+
 if __name__ == '__main__':
     harness.main()

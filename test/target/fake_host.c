@@ -120,6 +120,13 @@ static void end(void *context, const char *reason)
 		fake_connection_close(connection);
 }
 
+static void keep_alive_off(void *context)
+{
+	struct fake_connection *connection = context;
+
+	connection->keep_alive_off_count++;
+}
+
 static struct request *find(void *context, uint16_t cid)
 {
 	struct fake_connection *connection = context;
@@ -137,6 +144,7 @@ static struct request *find(void *context, uint16_t cid)
 static const struct target_queue_handler handler = {
 	.connected = connected,
 	.end = end,
+	.keep_alive_off = keep_alive_off,
 	.find = find,
 };
 

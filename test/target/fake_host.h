@@ -60,6 +60,7 @@ struct fake_connection {
 	struct target_queue_parameters parameters;
 	unsigned end_count; /* how often the target told it to end */
 	const char *end_reason;
+	unsigned keep_alive_off_count; /* how often it was told so */
 	bool is_ended;
 	unsigned outstanding_count;
 	struct list outstanding;
