@@ -33,6 +33,11 @@ static nvme_status invalid(struct target_request *request, uint32_t where)
 	return NVME_STATUS_CONNECT_INVALID_PARAMETERS | NVME_STATUS_DNR;
 }
 
+static const char *refusal_text(const struct target_queue *queue, nvme_status status)
+{
+	return queue->refusal != NULL ? queue->refusal : nvme_status_text(status);
+}
+
 /* One line for each refusal: who, what, why. */
 static nvme_status refused(const struct target_request *request, const struct connect *connect,
 	nvme_status status)
@@ -42,7 +47,7 @@ static nvme_status refused(const struct target_request *request, const struct co
 		connect->host.nqn[0] != '\0' ? connect->host.nqn : "a host without NQN",
 		le16_get(connect->command.qid),
 		connect->subnqn[0] != '\0' ? connect->subnqn : "a subsystem without NQN",
-		nvme_status_text(status), (unsigned)request->base.result);
+		refusal_text(request->queue, status), (unsigned)request->base.result);
 	return status;
 }
 
@@ -153,7 +158,7 @@ static void deliver_answer(struct loop_message *message)
 			"%s: refused %s as queue %u of controller %u of %s: %s (%08xh)",
 			queue->name, queue->controller->host.nqn, queue->qid,
 			queue->controller->cntlid, queue->controller->subsystem->nqn,
-			nvme_status_text(status), (unsigned)request->base.result);
+			refusal_text(queue, status), (unsigned)request->base.result);
 		controller_unref(queue->controller);
 		queue->controller = NULL;
 		if (queue->state == TARGET_QUEUE_CONNECTING)
@@ -222,6 +227,7 @@ static nvme_status connect_execute(struct target_request *request)
 	if (request->queue->state != TARGET_QUEUE_FRESH)
 		return NVME_STATUS_COMMAND_SEQUENCE_ERROR | NVME_STATUS_DNR;
 	memcpy(&connect.data, request->base.data, sizeof(connect.data));
+	request->queue->refusal = NULL;
 	status = check_names(request, &connect);
 	if (status == NVME_STATUS_SUCCESS)
 		status = le16_get(connect.command.qid) == NVME_QID_ADMIN

@@ -153,6 +153,9 @@ nvme_status controller_attach(struct controller *controller, struct target_queue
 		nvme_cc_iocqes(controller->cc) != NVME_IOCQES ||
 		controller->queues[queue->qid] != NULL)
 		return NVME_STATUS_COMMAND_SEQUENCE_ERROR | NVME_STATUS_DNR;
+	queue->refusal = subsystem_add_queue(controller->subsystem, controller);
+	if (queue->refusal != NULL)
+		return NVME_STATUS_CONNECT_CONTROLLER_BUSY;
 	controller_put_queue(controller, queue);
 	return NVME_STATUS_SUCCESS;
 }
@@ -193,6 +196,8 @@ void controller_detach(struct controller *controller, struct target_queue *queue
 	controller->queues[queue->qid] = NULL;
 	controller->attached_count--;
 	queue->is_attached = false;
+	if (queue->is_io)
+		subsystem_remove_queue(controller->subsystem, controller);
 	controller_settle(controller);
 }
 
@@ -307,7 +312,6 @@ nvme_status controller_new(struct subsystem *subsystem, const struct controller_
 	size_t queue_count = (size_t)subsystem->target->limits.io_queues_max + 1;
 	struct controller *controller =
 		calloc(1, sizeof(*controller) + queue_count * sizeof(struct target_queue *));
-	nvme_status status;
 
 	if (controller == NULL)
 		return NVME_STATUS_INTERNAL_ERROR;
@@ -324,11 +328,11 @@ nvme_status controller_new(struct subsystem *subsystem, const struct controller_
 	timer_init(&controller->keep_alive_timer, controller->loop, keep_alive_fire);
 	async_events_init(&controller->events);
 	controller_reset_features(controller);
-	status = subsystem_enter(subsystem, controller);
-	if (status != NVME_STATUS_SUCCESS) {
+	queue->refusal = subsystem_enter(subsystem, controller);
+	if (queue->refusal != NULL) {
 		error_log_deinit(&controller->errors);
 		free(controller);
-		return status;
+		return NVME_STATUS_CONNECT_CONTROLLER_BUSY;
 	}
 	target_add_part(subsystem->target);
 	queue->controller = controller;

@@ -74,6 +74,7 @@ struct controller {
 
 	/* the subsystem's mutex */
 	struct list link;
+	unsigned io_queue_count;
 
 	_Atomic unsigned reference_count;
 	_Atomic bool is_write_through; /* feature 06h is off; relaxed */
@@ -105,7 +106,8 @@ struct controller {
 };
 
 /** Make a controller for the admin queue @queue, which is attached to it.
- *  @return success with the queue's controller set, or the status with which Connect fails. */
+ *  @return success with the queue's controller set, or the status with which Connect fails, and
+ *  perhaps the queue's refusal. */
 nvme_status controller_new(struct subsystem *subsystem, const struct controller_host *host,
 	struct target_queue *queue, uint32_t kato_ms) __attribute__((warn_unused_result));
 
@@ -116,7 +118,8 @@ void controller_ref(struct controller *controller);
 void controller_unref(struct controller *controller);
 
 /** Attach the I/O queue @queue, whose qid is set.
- *  @return success or the status with which Connect fails, with its @ret_result. */
+ *  @return success or the status with which Connect fails, with its @ret_result and perhaps the
+ *  queue's refusal. */
 nvme_status controller_attach(struct controller *controller, struct target_queue *queue,
 	uint32_t *ret_result) __attribute__((warn_unused_result));
 

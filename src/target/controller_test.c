@@ -214,12 +214,14 @@ static void test_controller_gives_ids_anew_when_all_have_been_given(void **state
 static void test_controller_is_refused_when_there_are_too_many(void **state)
 {
 	static struct fake_connection *admins[TARGET_CONTROLLERS_MAX];
+	struct target_limits limits = target_limits_default();
 	struct fake_connection *over;
 	struct fake_connect connect;
 	struct fake_world world;
 
 	(void)state;
-	fake_world_init(&world, NULL);
+	limits.host_controllers_max = TARGET_CONTROLLERS_MAX;
+	fake_world_init(&world, &limits);
 	target_publish(world.target);
 	for (unsigned i = 0; i < TARGET_CONTROLLERS_MAX; i++)
 		admins[i] = fake_admin(&world, i % 2, NULL);

@@ -59,6 +59,7 @@ struct target_queue {
 	struct target_request *connect; /* while connecting */
 	nvme_status connect_status;
 	uint32_t connect_result;
+	const char *refusal; /* of Connect, where its status says too little; NULL */
 
 	bool is_local_ipv6;
 	uint16_t local_port;

@@ -120,20 +120,75 @@ static uint16_t next_cntlid(const struct subsystem *subsystem)
 	return cntlid;
 }
 
-nvme_status subsystem_enter(struct subsystem *subsystem, struct controller *controller)
+/* What one host has. */
+struct share {
+	unsigned controller_count, io_queue_count;
+};
+
+/* The mutex is held. */
+static struct share share_of(const struct subsystem *subsystem, const char *host_nqn)
 {
-	nvme_status status = NVME_STATUS_CONNECT_CONTROLLER_BUSY;
+	struct share share = {0};
+	struct list *link;
+
+	list_for_each (link, &subsystem->controllers) {
+		const struct controller *controller = container_of(link, struct controller, link);
+
+		if (strcmp(controller->host.nqn, host_nqn) != 0)
+			continue;
+		share.controller_count++;
+		share.io_queue_count += controller->io_queue_count;
+	}
+	return share;
+}
+
+/* The mutex is held. */
+static const char *controller_refusal(const struct subsystem *subsystem, const char *host_nqn)
+{
+	if (subsystem->is_closed)
+		return "the target shuts down";
+	if (subsystem->controller_count >= TARGET_CONTROLLERS_MAX)
+		return "there are as many controllers as there may be";
+	if (share_of(subsystem, host_nqn).controller_count >=
+		subsystem->target->limits.host_controllers_max)
+		return "the host has as many controllers as it may have";
+	return NULL;
+}
+
+const char *subsystem_enter(struct subsystem *subsystem, struct controller *controller)
+{
+	const char *refusal;
 
 	(void)pthread_mutex_lock(&subsystem->mutex);
-	if (!subsystem->is_closed && subsystem->controller_count < TARGET_CONTROLLERS_MAX) {
+	refusal = controller_refusal(subsystem, controller->host.nqn);
+	if (refusal == NULL) {
 		controller->cntlid = next_cntlid(subsystem);
 		subsystem->last_cntlid = controller->cntlid;
 		list_append(&subsystem->controllers, &controller->link);
 		subsystem->controller_count++;
-		status = NVME_STATUS_SUCCESS;
 	}
 	(void)pthread_mutex_unlock(&subsystem->mutex);
-	return status;
+	return refusal;
+}
+
+const char *subsystem_add_queue(struct subsystem *subsystem, struct controller *controller)
+{
+	unsigned queues_max = subsystem->target->limits.host_queues_max;
+	bool has_room;
+
+	(void)pthread_mutex_lock(&subsystem->mutex);
+	has_room = share_of(subsystem, controller->host.nqn).io_queue_count < queues_max;
+	if (has_room)
+		controller->io_queue_count++;
+	(void)pthread_mutex_unlock(&subsystem->mutex);
+	return has_room ? NULL : "the host has as many I/O queues as it may have";
+}
+
+void subsystem_remove_queue(struct subsystem *subsystem, struct controller *controller)
+{
+	(void)pthread_mutex_lock(&subsystem->mutex);
+	controller->io_queue_count--;
+	(void)pthread_mutex_unlock(&subsystem->mutex);
 }
 
 void subsystem_leave(struct subsystem *subsystem, struct controller *controller)

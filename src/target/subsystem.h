@@ -59,9 +59,17 @@ static inline const struct namespace *subsystem_namespace(const struct subsystem
 }
 
 /** List @controller and give it an id, 1..FFEFh, the next after the one given last.
- *  @return success, or Controller Busy when there are too many or the subsystem is closed. */
-nvme_status subsystem_enter(struct subsystem *subsystem, struct controller *controller)
+ *  @return NULL, or a constant clause that says why not: there are too many, of this host or in all,
+ *  or the subsystem is closed. */
+const char *subsystem_enter(struct subsystem *subsystem, struct controller *controller)
 	__attribute__((warn_unused_result));
+
+/** A listed controller gets one I/O queue more. @return NULL, or as above: its host has too many. */
+const char *subsystem_add_queue(struct subsystem *subsystem, struct controller *controller)
+	__attribute__((warn_unused_result));
+
+/** It has one less. */
+void subsystem_remove_queue(struct subsystem *subsystem, struct controller *controller);
 
 /** The controller is listed no more and its id is free. */
 void subsystem_leave(struct subsystem *subsystem, struct controller *controller);

@@ -21,6 +21,8 @@ struct target_limits target_limits_default(void)
 		.io_queues_max = 128,
 		.mdts = 8,
 		.capsule_bytes = 16384,
+		.host_controllers_max = 256,
+		.host_queues_max = 1024,
 	};
 }
 
@@ -30,7 +32,9 @@ static bool limits_are_legal(const struct target_limits *limits)
 		limits->io_entries_max >= 2 && limits->io_entries_max <= 1024 &&
 		limits->io_queues_max >= 1 && limits->io_queues_max <= 128 && limits->mdts >= 1 &&
 		limits->mdts <= 9 && limits->capsule_bytes <= 65536 &&
-		limits->capsule_bytes % 16 == 0;
+		limits->capsule_bytes % 16 == 0 && limits->host_controllers_max >= 1 &&
+		limits->host_controllers_max <= TARGET_CONTROLLERS_MAX &&
+		limits->host_queues_max >= 1 && limits->host_queues_max <= TARGET_HOST_QUEUES_MAX;
 }
 
 int target_new(const struct target_limits *limits, struct log *log, struct target **ret_target)

@@ -23,6 +23,7 @@ struct target;
 #define TARGET_NAMESPACES_MAX     1024 /* of one subsystem */
 #define TARGET_HOSTS_MAX          1024 /* allowed by name, of one subsystem */
 #define TARGET_CONTROLLERS_MAX    1024 /* of one subsystem at one time */
+#define TARGET_HOST_QUEUES_MAX    4096 /* I/O queues of one host in one subsystem */
 #define TARGET_ADDRESSES_MAX      64
 #define TARGET_CONNECT_TIMEOUT_MS 10000 /* the default of the deadline "connect" */
 #define TARGET_MDTS_UNIT          4096u /* bytes: CAP.MPSMIN */
@@ -36,7 +37,9 @@ struct target_limits {
 				     * default 8 (1 MiB) */
 	uint32_t capsule_bytes;     /* of in-capsule data of an I/O command, 0..65536, a multiple of
 				     * 16; default 16384 */
-	bool is_flow_control_kept;  /* no host may disable SQ flow control; default false */
+	uint16_t host_controllers_max; /* of one host NQN in one subsystem, 1..1024; default 256 */
+	uint16_t host_queues_max;      /* I/O queues of these in all, 1..4096; default 1024 */
+	bool is_flow_control_kept;     /* no host may disable SQ flow control; default false */
 };
 
 /** The defaults. */
