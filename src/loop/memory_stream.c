@@ -25,6 +25,7 @@ struct memory_stream {
 	struct memory_stream_faults faults;
 	uint8_t *ring; /* of faults.window_bytes */
 	size_t ring_first, ring_bytes;
+	uint64_t delivered_bytes;
 	bool is_peer_finished; /* nothing follows what is in the ring */
 	bool is_reset;
 	bool is_delivery_due;
@@ -71,7 +72,32 @@ static size_t memory_stream_delivery_bytes(struct memory_stream *memory)
 
 		bytes = drawn < bytes ? drawn : bytes;
 	}
+	if (memory->faults.reset_after > memory->delivered_bytes) {
+		uint64_t left = memory->faults.reset_after - memory->delivered_bytes;
+
+		bytes = left < bytes ? (size_t)left : bytes;
+	}
 	return bytes < until_wrap ? bytes : until_wrap;
+}
+
+/* The next @bytes bytes of the ring are about to be delivered. */
+static void memory_stream_damage(struct memory_stream *memory, size_t bytes)
+{
+	const struct memory_stream_faults *faults = &memory->faults;
+	size_t from = 0;
+
+	if (faults->flip_one_in == 0 || !faults->random ||
+		memory_stream_draw(memory, faults->flip_one_in) != 0)
+		return;
+	if (faults->flip_after > memory->delivered_bytes) {
+		if (faults->flip_after - memory->delivered_bytes >= bytes)
+			return;
+		from = (size_t)(faults->flip_after - memory->delivered_bytes);
+	}
+	from += memory_stream_draw(memory, bytes - from);
+	memory->ring[memory->ring_first + from] ^= (uint8_t)(1u << memory_stream_draw(memory, 8));
+	if (faults->flip_count)
+		(*faults->flip_count)++;
 }
 
 static void memory_stream_deliver_bytes(struct memory_stream *memory)
@@ -81,11 +107,15 @@ static void memory_stream_deliver_bytes(struct memory_stream *memory)
 	size_t direct_bytes = bytes < stream->direct_bytes ? bytes : stream->direct_bytes;
 	const uint8_t *data = memory->ring + memory->ring_first;
 
+	memory_stream_damage(memory, bytes);
+	memory->delivered_bytes += bytes;
 	if (direct_bytes > 0)
 		memcpy(stream->direct, data, direct_bytes);
 	(void)stream_deliver(stream, direct_bytes, data + direct_bytes, bytes - direct_bytes);
 	memory->ring_first = (memory->ring_first + bytes) % memory->faults.window_bytes;
 	memory->ring_bytes -= bytes;
+	if (memory->faults.reset_after == memory->delivered_bytes)
+		memory_stream_reset(stream);
 	if (memory->peer)
 		stream_has_send_room(&memory->peer->stream);
 }

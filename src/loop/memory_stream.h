@@ -1,7 +1,7 @@
 /*
  * A pair of streams joined in memory, on one loop, for tests: no descriptor, no system call, and
- * faults to order: short reads, delays, resets, a small window. With a simulated clock and a seed
- * the same run comes out each time.
+ * faults to order: short reads, delays, resets, damage, a small window. With a simulated clock and a
+ * seed the same run comes out each time.
  */
 #ifndef FERRY_LOOP_MEMORY_STREAM_H
 #define FERRY_LOOP_MEMORY_STREAM_H
@@ -19,6 +19,10 @@ struct memory_stream_faults {
 	size_t delivery_max_bytes; /* each delivery is of 1..this bytes; 0: any size */
 	size_t window_bytes;       /* sent and not yet delivered, each way; 0: 1 MiB */
 	uint64_t reset_one_in;     /* each delivery is a reset instead with this chance; 0: never */
+	uint64_t reset_after;      /* a reset comes behind so many bytes of one way; 0: never */
+	uint64_t flip_one_in;      /* each delivery has a bit flipped with this chance; 0: never */
+	uint64_t flip_after;       /* the first so many bytes of each way are left as they are */
+	unsigned *flip_count;      /* counts flipped bits; may be NULL, else outlives the ends */
 };
 
 /** Make both ends. @faults is copied (not its random). @return 0 or -errno. */

@@ -151,6 +151,79 @@ static void test_memory_stream_is_reset_when_chance_has_it(void **state)
 	pair_end(&pair);
 }
 
+static void test_memory_stream_is_reset_behind_the_byte_when_told_to(void **state)
+{
+	static const uint64_t rows[] = {1, 77, 1000, 19999};
+	uint8_t bytes[BYTES] = {0};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+		struct pair pair;
+
+		pair_open(&pair, i,
+			(struct memory_stream_faults){
+				.delivery_max_bytes = 300,
+				.reset_after = rows[i],
+			});
+		stream_lend(pair.ends[0], bytes, sizeof(bytes), NULL);
+		for (unsigned j = 0; j < 2; j++)
+			loop_run_until(pair.loop, stream_probe_is_closed, &pair.probes[j]);
+		assert_int_equal(pair.probes[0].error, ECONNRESET);
+		assert_int_equal(pair.probes[1].error, ECONNRESET);
+		assert_int_equal(pair.probes[1].received_bytes, rows[i]);
+		pair_end(&pair);
+	}
+}
+
+static unsigned flipped_bits(const uint8_t *some, const uint8_t *others, size_t bytes)
+{
+	unsigned count = 0;
+
+	for (size_t i = 0; i < bytes; i++)
+		count += (unsigned)__builtin_popcount((unsigned)(some[i] ^ others[i]));
+	return count;
+}
+
+static void test_memory_stream_flips_a_bit_when_chance_has_it(void **state)
+{
+	static const struct row {
+		uint64_t one_in, after;
+		bool is_damaging;
+	} rows[] = {
+		{1, 0, true},
+		{10, 0, true},
+		{10, BYTES / 2, true},
+		{1, BYTES - 1, true},
+		{1, BYTES, false},
+		{0, 0, false},
+	};
+	uint8_t bytes[BYTES];
+
+	(void)state;
+	stream_probe_fill(bytes, sizeof(bytes), 3);
+	for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+		unsigned count = 0;
+		struct pair pair;
+
+		pair_open(&pair, i,
+			(struct memory_stream_faults){
+				.delivery_max_bytes = 200,
+				.flip_one_in = rows[i].one_in,
+				.flip_after = rows[i].after,
+				.flip_count = &count,
+			});
+		stream_lend(pair.ends[0], bytes, sizeof(bytes), NULL);
+		loop_run_until(pair.loop, is_received, &pair.probes[1]);
+		assert_int_equal(count > 0, rows[i].is_damaging);
+		assert_int_equal(flipped_bits(pair.probes[1].received, bytes, sizeof(bytes)),
+			count);
+		assert_memory_equal(pair.probes[1].received, bytes, (size_t)rows[i].after);
+		if (rows[i].one_in == 1 && rows[i].after == 0)
+			assert_int_equal(count, pair.probes[1].received_calls);
+		pair_end(&pair);
+	}
+}
+
 static void test_memory_stream_tells_of_a_reset_when_it_starts_later(void **state)
 {
 	struct simulated_clock clock;
@@ -198,6 +271,8 @@ int main(void)
 		cmocka_unit_test(test_memory_stream_runs_alike_when_the_seed_is_the_same),
 		cmocka_unit_test(test_memory_stream_closes_both_ends_when_it_is_reset),
 		cmocka_unit_test(test_memory_stream_is_reset_when_chance_has_it),
+		cmocka_unit_test(test_memory_stream_is_reset_behind_the_byte_when_told_to),
+		cmocka_unit_test(test_memory_stream_flips_a_bit_when_chance_has_it),
 		cmocka_unit_test(test_memory_stream_tells_of_a_reset_when_it_starts_later),
 		cmocka_unit_test(test_memory_stream_may_be_freed_when_deliveries_are_under_way),
 	};
