@@ -1,7 +1,8 @@
 /*
  * Each block has a list of the writes of it in the order in which they began. What a read may find in a
  * block are origins: writes of data or zeros, each with the block it was made for. A copy is none
- * itself: it leads to those of the block it was made of, for as long as it lasted.
+ * itself: it leads to those of the block it was made of, for as long as it lasted, which were not bad
+ * then. A mark is an origin that nothing can be read of.
  */
 #include "test/association/model.h"
 
@@ -14,7 +15,7 @@
 #define BLOCK_BYTES_MAX 4096
 #define WORD_STEP       0x9e3779b97f4a7c15u
 
-enum content { CONTENT_ZEROS, CONTENT_DATA, CONTENT_COPY };
+enum content { CONTENT_ZEROS, CONTENT_DATA, CONTENT_COPY, CONTENT_MARK };
 
 struct write {
 	enum content content;
@@ -183,6 +184,19 @@ uint32_t model_begin_copy(struct model *model, uint64_t time, uint32_t era, uint
 	return add_write(model, &write);
 }
 
+uint32_t model_begin_mark(struct model *model, uint64_t time, uint32_t era,
+	struct model_range range)
+{
+	return add_write(model,
+		&(struct write){
+			.content = CONTENT_MARK,
+			.range = range,
+			.start = time,
+			.end = NEVER,
+			.era = era,
+		});
+}
+
 void model_end_write(struct model *model, uint64_t time, uint32_t write, enum model_end end)
 {
 	struct write *ended = &model->writes[write];
@@ -265,9 +279,11 @@ static void find_origins(struct model *model, uint64_t start, uint32_t block)
 	}
 }
 
-static bool is_copy(const struct model *model, struct origin origin)
+static bool has_data(const struct model *model, struct origin origin)
 {
-	return model->writes[origin.write].content == CONTENT_COPY;
+	enum content content = model->writes[origin.write].content;
+
+	return content == CONTENT_DATA || content == CONTENT_ZEROS;
 }
 
 static bool is_whole(const struct model *model, struct origin origin, const uint8_t *data)
@@ -290,7 +306,7 @@ static bool is_mixture(const struct model *model, const uint8_t *data)
 	uint8_t expected[BLOCK_BYTES_MAX];
 
 	for (uint32_t i = 0; i < model->origin_count; i++) {
-		if (is_copy(model, model->origins[i]))
+		if (!has_data(model, model->origins[i]))
 			continue;
 		fill(model, model->origins[i], expected);
 		for (uint32_t j = 0; j < model->block_bytes; j++)
@@ -303,7 +319,7 @@ static bool allows_block(struct model *model, uint64_t start, uint32_t block, co
 {
 	find_origins(model, start, block);
 	for (uint32_t i = 0; i < model->origin_count; i++)
-		if (!is_copy(model, model->origins[i]) && is_whole(model, model->origins[i], data))
+		if (has_data(model, model->origins[i]) && is_whole(model, model->origins[i], data))
 			return true;
 	return is_mixture(model, data);
 }
@@ -325,7 +341,7 @@ static bool requires_block(struct model *model, uint64_t start, uint32_t block, 
 {
 	find_origins(model, start, block);
 	for (uint32_t i = 0; i < model->origin_count; i++)
-		if (!is_copy(model, model->origins[i]) && !is_whole(model, model->origins[i], data))
+		if (has_data(model, model->origins[i]) && !is_whole(model, model->origins[i], data))
 			return false;
 	return true;
 }
@@ -338,4 +354,32 @@ bool model_requires(struct model *model, uint64_t start, struct model_range rang
 			    data + (size_t)i * model->block_bytes))
 			return false;
 	return true;
+}
+
+/* How many of the origins of @block that are its own are marks. */
+static uint32_t count_marks(struct model *model, uint64_t start, uint32_t block)
+{
+	uint32_t count = 0;
+
+	model->origin_count = 0;
+	add_origins(model, start, NEVER, block);
+	for (uint32_t i = 0; i < model->origin_count; i++)
+		count += model->writes[model->origins[i].write].content == CONTENT_MARK;
+	return count;
+}
+
+bool model_may_be_bad(struct model *model, uint64_t start, struct model_range range)
+{
+	for (uint32_t i = 0; i < range.count; i++)
+		if (count_marks(model, start, range.first + i) > 0)
+			return true;
+	return false;
+}
+
+bool model_must_be_bad(struct model *model, uint64_t start, struct model_range range)
+{
+	for (uint32_t i = 0; i < range.count; i++)
+		if (count_marks(model, start, range.first + i) == model->origin_count)
+			return true;
+	return false;
 }

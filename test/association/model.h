@@ -6,7 +6,8 @@
  * back: the end of its era. A read may find a write in a block unless that write had ended before
  * another, acknowledged one began, which had ended before the read began. Writes that last at the
  * same time as the read may be mixed within a block, byte by byte. A copy puts into a block what a
- * read that lasted as long as it may have found in another.
+ * read that lasted as long as it may have found in another. A block that is marked bad cannot be read
+ * until it is written; marking is a write, too.
  */
 #ifndef FERRY_TEST_ASSOCIATION_MODEL_H
 #define FERRY_TEST_ASSOCIATION_MODEL_H
@@ -53,6 +54,10 @@ uint32_t model_begin_write(struct model *model, uint64_t time, uint32_t era,
 uint32_t model_begin_copy(struct model *model, uint64_t time, uint32_t era, uint32_t to,
 	const struct model_range sources[MODEL_SOURCES]);
 
+/** Marking @range bad begins. @return what names it, as a write. */
+uint32_t model_begin_mark(struct model *model, uint64_t time, uint32_t era,
+	struct model_range range);
+
 void model_end_write(struct model *model, uint64_t time, uint32_t write, enum model_end end);
 
 /** No write of @era that was lost can come any more. */
@@ -66,5 +71,11 @@ bool model_allows(struct model *model, uint64_t start, struct model_range range,
 /** @return whether a read that began at @start and ended now can have found nothing but @data. */
 bool model_requires(struct model *model, uint64_t start, struct model_range range,
 	const uint8_t *data);
+
+/** @return whether a read that began at @start and ended now may have found a bad block. */
+bool model_may_be_bad(struct model *model, uint64_t start, struct model_range range);
+
+/** @return whether such a read must have found one. */
+bool model_must_be_bad(struct model *model, uint64_t start, struct model_range range);
 
 #endif

@@ -150,6 +150,31 @@ static void test_model_requires_nothing_when_a_write_lasts(void **state)
 	model_free(model);
 }
 
+static void test_model_has_bad_blocks_when_they_were_marked(void **state)
+{
+	static const struct model_range none = {0, 2};
+	struct model *model = model_new(BLOCK_BYTES, BLOCKS, 0);
+	struct pair zeros = {{0}};
+	uint32_t mark;
+
+	(void)state;
+	assert_false(model_may_be_bad(model, 1, two));
+	mark = model_begin_mark(model, 2, 1, (struct model_range){3, 1});
+	assert_true(model_may_be_bad(model, 3, two));
+	assert_false(model_must_be_bad(model, 3, two));
+	assert_true(allows(model, 3, &zeros));
+	model_end_write(model, 4, mark, MODEL_ACKNOWLEDGED);
+	assert_true(model_must_be_bad(model, 5, two));
+	assert_false(allows(model, 5, &zeros));
+	assert_false(model_may_be_bad(model, 5, none));
+	(void)write_two(model, 6, 7, MODEL_FAILED);
+	assert_true(model_may_be_bad(model, 8, two));
+	assert_false(model_must_be_bad(model, 8, two));
+	(void)write_two(model, 9, 10, MODEL_ACKNOWLEDGED);
+	assert_false(model_may_be_bad(model, 11, two));
+	model_free(model);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -158,6 +183,7 @@ int main(void)
 			test_model_allows_as_much_as_can_be_when_a_write_was_not_acknowledged),
 		cmocka_unit_test(test_model_follows_the_sources_when_blocks_were_copied),
 		cmocka_unit_test(test_model_requires_nothing_when_a_write_lasts),
+		cmocka_unit_test(test_model_has_bad_blocks_when_they_were_marked),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,7 +1,7 @@
 /*
- * Everything of one run: a loop with a simulated clock, a target with a RAM and a faulty store, the
- * controller's ends of its connections, hosts, and a model of what the stores may hold. All choices
- * are drawn from one seed.
+ * Everything of one run: a loop with a simulated clock, a target with two subsystems of two
+ * namespaces, the controller's ends of its connections, hosts, and what is behind the namespaces.
+ * All choices are drawn from one seed.
  *
  * An era is the life of one connection as the target sees it.
  */
@@ -15,21 +15,30 @@
 #include "loop/pool.h"
 #include "serve/connection.h"
 #include "target/target.h"
-#include "test/association/model.h"
+#include "test/association/medium.h"
 
-#define WORLD_NQN        "nqn.2024-01.org.example:disks"
-#define WORLD_NAMESPACES 2 /* 1: RAM, which lends; 2: one that fails and delays */
-#define WORLD_HOSTS_MAX  3
-#define WORLD_ERAS_MAX   4096
-#define WORLD_BUFFERS    4 /* kept from the connections */
+#define WORLD_SUBSYSTEMS  2
+#define WORLD_NAMESPACES  2 /* of each subsystem */
+#define WORLD_MEDIA       (WORLD_SUBSYSTEMS * WORLD_NAMESPACES)
+#define WORLD_HOSTS_MAX   3
+#define WORLD_ERAS_MAX    4096
+#define WORLD_BUFFERS_MAX 6 /* kept from the connections */
 
-struct faulty_store;
 struct host;
+struct log;
 struct stream;
 
 struct world_era {
 	struct connection *connection;
 	bool is_over;
+	unsigned flip_count;    /* bits flipped in transit */
+	unsigned noticed_count; /* commands that ended because of them */
+};
+
+/* What came of it. */
+struct world_counts {
+	unsigned acknowledged, lost, reads, connected, flips, noticed, silences, expiries, events;
+	unsigned bad_reads, shutdowns, resets;
 };
 
 struct world {
@@ -37,13 +46,13 @@ struct world {
 	struct simulated_clock clock;
 	struct random random;
 	struct loop *loop;
-	struct pool_share shares[WORLD_BUFFERS]; /* of buffers kept from the connections */
-	struct pool_request buffers[WORLD_BUFFERS];
+	struct log *log;
+	struct pool_share shares[WORLD_BUFFERS_MAX]; /* of buffers kept from the connections */
+	struct pool_request buffers[WORLD_BUFFERS_MAX];
+	unsigned buffer_count;
 	struct target *target;
 	struct connection_setting setting;
-	struct store *stores[WORLD_NAMESPACES]; /* as the target has them */
-	struct store *media;                    /* below the faulty one */
-	struct model *models[WORLD_NAMESPACES];
+	struct medium media[WORLD_MEDIA];
 	uint64_t time;  /* of the models: events */
 	uint64_t trace; /* see world_run() */
 	unsigned operations_left;
@@ -52,8 +61,7 @@ struct world {
 	unsigned host_count;
 	struct world_era eras[WORLD_ERAS_MAX];
 	uint32_t era_count, live_count;
-	/* What came of it */
-	unsigned acknowledged_count, lost_count, read_count, connected_count;
+	struct world_counts counts;
 };
 
 /** Say what is wrong and with which seed, and abort. */
@@ -63,11 +71,24 @@ void world_fail(const struct world *world, const char *format, ...)
 /** @return whether something happens whose odds are one in @odds. */
 bool world_is_lucky(struct world *world, uint64_t odds);
 
+/** As above; odds of 0 are none. */
+bool world_chance(struct world *world, uint64_t odds);
+
 /** @return a number in @least..@most. */
 uint32_t world_draw(struct world *world, uint32_t least, uint32_t most);
 
-/** Connect to the target. @return the host's end, not started; *ret_era is the connection's. */
-struct stream *world_connect(struct world *world, uint32_t *ret_era);
+/** @return the NQN of a subsystem. */
+const char *world_nqn(unsigned subsystem);
+
+/** @return what is behind the namespace @nsid, 1.., of a subsystem. */
+struct medium *world_medium(struct world *world, unsigned subsystem, uint32_t nsid);
+
+/** Connect to the target. @param may_damage bits may be flipped, behind ICReq and ICResp
+ *  @return the host's end, not started; *ret_era is the connection's. */
+struct stream *world_connect(struct world *world, bool may_damage, uint32_t *ret_era);
+
+/** The medium behind some namespace has changed: tell the hosts that want to know. */
+void world_change_medium(struct world *world);
 
 /** Something has come of the run that the next one of the same seed must come to as well. */
 void world_trace(struct world *world, uint64_t value);
