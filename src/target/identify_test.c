@@ -92,6 +92,9 @@ static void test_identify_satisfies_linux_when_it_asks_for_an_io_controller(void
 	assert_int_equal(page.sqes, 0x66);
 	assert_int_equal(page.cqes, 0x44);
 	assert_int_equal(page.mdts, 8);
+	assert_int_equal(le16_get(page.awun), 0);
+	assert_int_equal(le16_get(page.awupf), 0);
+	assert_int_equal(le16_get(page.acwu), 0);
 	assert_int_equal(le32_get(page.nn), 2);
 	assert_int_equal(le32_get(page.mnan), 2);
 	assert_true(page.cmic & NVME_CMIC_MULTI_CONTROLLER);
