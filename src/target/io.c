@@ -80,6 +80,7 @@ void io_init_series(struct target_request *request)
 	request->walk = (struct walk){
 		.series.medium = request->namespace->store,
 		.series.loop = request->queue->loop,
+		.series.budget = &request->queue->budget,
 	};
 }
 

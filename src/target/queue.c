@@ -69,6 +69,7 @@ int target_queue_new(struct target *target, struct loop *loop,
 	queue->end_message.deliver = deliver_end;
 	list_init(&queue->counters.link);
 	series_buffer_init(&queue->buffer);
+	series_budget_init(&queue->budget);
 	queue->is_local_ipv6 = peer->is_local_ipv6;
 	queue->local_port = peer->local_port;
 	(void)snprintf(queue->local_host, sizeof(queue->local_host), "%s", peer->local_host);
@@ -226,6 +227,7 @@ static void target_queue_dispose(struct target_queue *queue)
 
 	controller_unref(queue->controller);
 	series_buffer_deinit(&queue->buffer);
+	series_budget_deinit(&queue->budget);
 	free(queue);
 	target_remove_part(target);
 }

@@ -40,6 +40,7 @@ struct target_queue {
 	struct loop *loop;
 	struct counters counters;
 	struct series_buffer buffer; /* of its commands */
+	struct series_budget budget;
 
 	struct target *target;
 	struct controller *controller; /* referenced; NULL while fresh */

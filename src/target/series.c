@@ -20,7 +20,41 @@ void series_buffer_deinit(struct series_buffer *buffer)
 	free(buffer->bytes);
 }
 
+static void renew_budget(struct loop_task *task)
+{
+	container_of(task, struct series_budget, renew)->left_bytes = SERIES_TURN_BYTES;
+}
+
+void series_budget_init(struct series_budget *budget)
+{
+	loop_task_init(&budget->renew, renew_budget);
+	budget->left_bytes = SERIES_TURN_BYTES;
+}
+
+void series_budget_deinit(struct series_budget *budget)
+{
+	loop_task_cancel(&budget->renew);
+}
+
+/* A request was done at once. What is zeroed or discarded costs no more for being long. */
+static void charge(struct series *series)
+{
+	struct series_budget *budget = series->budget;
+	size_t bytes = series->store.bytes < SERIES_BUFFER_BYTES ? series->store.bytes
+								 : SERIES_BUFFER_BYTES;
+
+	bytes += SERIES_REQUEST_BYTES;
+	budget->left_bytes -= bytes < budget->left_bytes ? bytes : budget->left_bytes;
+	/* Before all that stop in this turn. */
+	loop_again(series->loop, &budget->renew);
+}
+
 static void step(struct series *series);
+
+static void run_go_on(struct loop_task *task)
+{
+	step(container_of(task, struct series, go_on));
+}
 
 static void take_buffer(struct series *series)
 {
@@ -71,7 +105,14 @@ static void step(struct series *series)
 		return;
 	}
 	series->is_stepping = true;
-	while (request->error == 0 && series->next(series)) {
+	while (request->error == 0) {
+		if (series->budget->left_bytes == 0) {
+			series->is_stepping = false;
+			loop_again(series->loop, &series->go_on);
+			return;
+		}
+		if (!series->next(series))
+			break;
 		request->done = request_done;
 		request->error = 0;
 		series->is_waiting = true;
@@ -80,6 +121,7 @@ static void step(struct series *series)
 			series->is_stepping = false;
 			return;
 		}
+		charge(series);
 	}
 	end(series, request->error);
 }
@@ -88,6 +130,7 @@ void series_start(struct series *series)
 {
 	series->store.error = 0;
 	series->is_stepping = false;
+	loop_task_init(&series->go_on, run_go_on);
 	if (series->buffer == NULL)
 		step(series);
 	else if (series->buffer->is_taken)
