@@ -114,6 +114,8 @@ static uint32_t with_scope(uint32_t effects, uint32_t scope)
 	return effects != 0 ? effects | scope : 0;
 }
 
+/* No scope is told of I/O commands, as Base 2.0, 5.16.1.6 allows: Linux logs all but "supported" and
+ * "changes content" of an I/O command as unusual. */
 static void write_effects(const struct target_request *request, struct window *window)
 {
 	struct nvme_log_effects page = {0};
@@ -122,8 +124,7 @@ static void write_effects(const struct target_request *request, struct window *w
 	for (unsigned i = 0; i < 256; i++) {
 		page.admin[i] = le32_of(
 			with_scope(admin_effects((uint8_t)i), NVME_EFFECTS_SCOPE_CONTROLLER));
-		page.io[i] =
-			le32_of(with_scope(io_effects((uint8_t)i), NVME_EFFECTS_SCOPE_NAMESPACE));
+		page.io[i] = le32_of(io_effects((uint8_t)i));
 	}
 	window_put(window, &page, sizeof(page));
 }
