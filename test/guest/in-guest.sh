@@ -75,6 +75,21 @@ ask() {
 	[ "$(head -n 1 $reply)" = 0 ] || fail "outside, '$*' failed: $(sed 1d $reply)"
 }
 
+# allocated_kib FILE: what the image has outside
+allocated_kib() {
+	ask allocated "$1" | tail -n 1
+}
+
+# is_zero DEVICE OFFSET-MB SIZE-MB
+is_zero() {
+	cmp -n $(($3 << 20)) <(dd if="$1" bs=1M skip="$2" count="$3" iflag=direct) /dev/zero
+}
+
+# kernel_is VERSION: this one or later
+kernel_is() {
+	printf '%s\n' "$1" "$(uname -r)" | sort -V -C
+}
+
 # equal WHAT EXPECTED FOUND
 equal() {
 	[ "$2" = "$3" ] || fail "$1 is '$3', expected '$2'"
@@ -114,7 +129,7 @@ kernel_log_is_clean() {
 		{
 			match($0, /[0-9]+/)
 			level = substr($0, RSTART, RLENGTH) % 8
-			bad = level <= 3 || /I\/O error|WARNING:|BUG:|Oops|Call Trace|blocked for more than/
+			bad = level <= 3 || /I\/O error|unusual|WARNING:|BUG:|Oops|Call Trace|blocked for more than/
 			bad = bad || /nvme.*(error|fail|timeout|timed out|invalid|mismatch|unexpected)/
 			bad = bad || /EXT4-fs.*(error|warning)/
 		}
@@ -143,6 +158,31 @@ namespace_of() {
 		sleep 0.1
 	done
 	fail "no namespace ${2:-1} of $1 appeared"
+}
+
+# is_live CONTROLLER
+is_live() {
+	[ "$(cat "/sys/class/nvme/$1/state")" = live ]
+}
+
+# What a controller has written, by its own path to the namespace: older kernels do not count for
+# the device that has all paths.
+sectors_written() {
+	awk '{ sum += $7 } END { print sum }' /sys/class/nvme/"$1"/nvme*n*/stat
+}
+
+# has_written_since CONTROLLER SECTORS: a megabyte more
+has_written_since() {
+	[ "$(sectors_written "$1")" -gt $(($2 + 2048)) ]
+}
+
+# verify DEVICE NAME OFFSET-MB [OPTION...]: random writes and a reading back, compared by checksum
+verify() {
+	local device=$1 name=$2 offset_mb=$3
+	shift 3
+	fio --name="$name" --filename="/dev/$device" --offset="${offset_mb}M" \
+		--rw=randwrite --verify=crc32c --verify_fatal=1 --do_verify=1 --direct=1 \
+		--ioengine=libaio --iodepth=32 --eta=never "$@"
 }
 
 has_no_controllers() {

@@ -1,20 +1,21 @@
 # shellcheck shell=bash
-# The outside half of a guest test: the daemon, the guest, checks and the verdict. A test sources it,
-# starts the daemon, hands its steps to the guest, checks what came of it, and ends:
+# The outside half of a guest test: daemons, the guest, checks and the verdict. A test sources it,
+# starts a daemon, hands its steps to the guest, checks what came of it, and ends:
 #
-#   test_begin attach "$1"
-#   daemon_start --nqn "$nqn" "$folder/disk.img"
-#   guest_steps "$here/attach-steps.sh" 330 nqn="$nqn" port="$daemon_port"
-#   check daemon-stop daemon_stop
+#   test_begin attach "$@"
+#   daemon_start disk --nqn "$nqn" "$folder/disk.img"
+#   guest_steps "$here/attach-steps.sh" 330 nqn="$nqn" port="${daemon_port[disk]}"
+#   check daemon-stop daemon_stop disk
 #   test_end
 #
 # A step in the guest may `ask NAME`: the function host_NAME runs here. Everything is in $folder:
-# /host in the guest, kept if the test fails.
+# /host in the guest, kept if the test fails; NAME.out and NAME.err are what the daemon NAME wrote.
 
 set -uo pipefail
 export LC_ALL=C PATH="$PATH:/usr/sbin:/sbin"
 guest=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-passed=0 failed=0 daemon_pid=
+passed=0 failed=0
+declare -A daemon_pid=() daemon_port=()
 
 # test_begin NAME FERRY
 test_begin() {
@@ -46,57 +47,81 @@ wait_until() {
 	done
 }
 
-daemon_is_ready_or_gone() {
-	grep -q '^ready ' "$folder/daemon.out" || ! kill -0 "$daemon_pid" 2>/dev/null
+daemon_is_gone() {
+	! kill -0 "${daemon_pid[$1]}" 2>/dev/null
 }
 
-# daemon_start ARGUMENT...: `ferry serve ARGUMENT...`; returns when it accepts connections, sets
-# daemon_port to the port of its first listener.
+daemon_is_ready_or_gone() {
+	grep -q '^ready ' "$folder/$1.out" || daemon_is_gone "$1"
+}
+
+# daemon_start NAME ARGUMENT...: `ferry serve ARGUMENT...`; returns when it accepts connections, sets
+# daemon_port[NAME] to the port of its first listener.
 daemon_start() {
-	local scheme address
-	: >"$folder/daemon.out"
-	"$ferry" serve "$@" >"$folder/daemon.out" 2>>"$folder/daemon.err" </dev/null &
-	daemon_pid=$!
-	wait_until 60 daemon_is_ready_or_gone
-	read -r scheme address < <(grep '^ready ' "$folder/daemon.out")
+	local name=$1 scheme address
+	shift
+	: >"$folder/$name.out"
+	"$ferry" serve "$@" >"$folder/$name.out" 2>>"$folder/$name.err" </dev/null &
+	daemon_pid[$name]=$!
+	wait_until 60 daemon_is_ready_or_gone "$name"
+	read -r scheme address < <(grep '^ready ' "$folder/$name.out")
 	if [ -z "${address:-}" ]; then
 		echo "$test_name: the daemon did not say 'ready': $scheme serve $*" >&2
 		return 1
 	fi
 	address=${address#*://}
 	address=${address%%/*}
-	daemon_port=${address##*:}
+	# shellcheck disable=SC2034 # used by the tests
+	daemon_port[$name]=${address##*:}
 }
 
-# As a power cut does it.
+# daemon_kill NAME: as a power cut does it.
 daemon_kill() {
-	kill -KILL "$daemon_pid" || return
-	wait "$daemon_pid" 2>/dev/null
-	daemon_pid=
+	kill -KILL "${daemon_pid[$1]}" || return
+	wait "${daemon_pid[$1]}" 2>/dev/null
+	unset "daemon_pid[$1]"
 }
 
-daemon_is_gone() {
-	! kill -0 "$daemon_pid" 2>/dev/null
-}
-
-# By SIGTERM: it has to end soon, and with status 0.
+# daemon_stop NAME: by SIGTERM. It has to end soon, and with status 0.
 daemon_stop() {
-	local status=0
-	[ -n "$daemon_pid" ] || { echo "there is no daemon"; return 1; }
-	if ! kill -TERM "$daemon_pid"; then
-		wait "$daemon_pid" || status=$?
-		daemon_pid=
+	local pid=${daemon_pid[$1]:-} status=0
+	[ -n "$pid" ] || { echo "there is no daemon $1"; return 1; }
+	if ! kill -TERM "$pid"; then
+		wait "$pid" || status=$?
+		unset "daemon_pid[$1]"
 		echo "the daemon had ended before, with status $status"
 		return 1
 	fi
-	wait_until 15 daemon_is_gone || { echo "still there 15 s after SIGTERM"; return 1; }
-	wait "$daemon_pid" || status=$?
-	daemon_pid=
+	wait_until 15 daemon_is_gone "$1" || { echo "still there 15 s after SIGTERM"; return 1; }
+	wait "$pid" || status=$?
+	unset "daemon_pid[$1]"
 	[ $status = 0 ] || { echo "its exit status is $status"; return 1; }
 }
 
 daemon_discard() {
-	[ -z "$daemon_pid" ] || kill -KILL "$daemon_pid" 2>/dev/null
+	[ ${#daemon_pid[@]} = 0 ] || kill -KILL "${daemon_pid[@]}" 2>/dev/null
+}
+
+# Asked for by the guest: waits until the log of the daemon $1 has a line that matches the regular
+# expression of the other words, and prints it.
+# shellcheck disable=SC2317
+host_logged() {
+	local file=$folder/$1.err
+	shift
+	wait_until 40 grep -qE -- "$*" "$file" || { echo "no line '$*' in: $(tail "$file")"; return 1; }
+	grep -E -- "$*" "$file"
+}
+
+# The same: KiB that the file $1 of $folder has on this machine.
+# shellcheck disable=SC2317
+host_allocated() {
+	sync "$folder/$1" && stat -c '%b %B' "$folder/$1" | awk '{ print $1 * $2 / 1024 }'
+}
+
+# The same: gives the file $1 of $folder a size in MiB.
+# shellcheck disable=SC2317
+host_resize() {
+	truncate -s "$2M" "$folder/$1"
 }
 
 # Do what the guest asks for, if it asks: host_NAME, and answer its status and output.
@@ -162,28 +187,59 @@ check() {
 	fi
 }
 
+# capture_read FILE PORT OPTION...: tshark on a capture of NVMe/TCP
+capture_read() {
+	local file=$1 port=$2
+	shift 2
+	tshark -n -r "$file" -d "tcp.port==$port,nvme-tcp" -o tcp.check_checksum:FALSE \
+		-o nvme-tcp.check_hdgst:TRUE -o nvme-tcp.check_ddgst:TRUE "$@" 2>&1 |
+		grep -v '^Running as user'
+}
+
 # capture_is_well_formed FILE PORT: no packet of NVMe/TCP or NVMe that tshark calls malformed or
 # marks as an error, no connection ended by a termination request, and all of it understood at all.
 capture_is_well_formed() {
 	local bad commands
-	local -a read=(tshark -n -r "$1" -d "tcp.port==$2,nvme-tcp"
-		-o tcp.check_checksum:FALSE -o nvme-tcp.check_hdgst:TRUE -o nvme-tcp.check_ddgst:TRUE)
-	bad=$("${read[@]}" -Y "_ws.malformed || ((nvme || nvme-tcp) && _ws.expert.severity == error) \
-		|| nvme-tcp.type == 2 || nvme-tcp.type == 3" 2>&1 | grep -v '^Running as user') || true
+	bad=$(capture_read "$1" "$2" -Y "_ws.malformed \
+		|| ((nvme || nvme-tcp) && _ws.expert.severity == error) \
+		|| nvme-tcp.type == 2 || nvme-tcp.type == 3")
 	if [ -n "$bad" ]; then
 		echo "in $1: $bad"
 		return 1
 	fi
-	commands=$("${read[@]}" -Y 'nvme-tcp.type == 4' 2>/dev/null | wc -l)
+	commands=$(capture_read "$1" "$2" -Y 'nvme-tcp.type == 4' | wc -l)
 	[ "$commands" -gt 0 ] || { echo "in $1: no command capsule"; return 1; }
+}
+
+# capture_has_digests FILE PORT: none is wrong (0) or could not be looked at (2), and there are right
+# ones (1) of the headers of capsules and data PDUs, and of the data of both sides. tshark gives lists
+# where a packet has several PDUs; a controller's digests of data are all of C2HData, type 7.
+capture_has_digests() {
+	capture_read "$1" "$2" -T fields -e nvme-tcp.type -e nvme-tcp.hdgst.status \
+		-e nvme-tcp.ddgst.status | awk -F '\t' '
+		$2 ~ /[02]/ || $3 ~ /[02]/ { print "PDU type, digests: " $0; bad = 1 }
+		$2 ~ /1/ { count = split($1, types, ","); for (i = 1; i <= count; i++) header[types[i]]++ }
+		$3 ~ /1/ && $1 ~ /7/ { data[7]++ }
+		$3 ~ /1/ && $1 == 6 { data[6]++ }
+		END {
+			for (type = 4; type <= 7; type++)
+				if (!header[type] || (type >= 6 && !data[type])) {
+					print "PDUs of type " type ": " header[type] + 0 " and " data[type] + 0 " digests"
+					bad = 1
+				}
+			exit bad
+		}'
 }
 
 # The verdict. After a failure everything stays and the likely reasons are printed.
 test_end() {
+	local log
 	daemon_discard
 	if [ $failed -gt 0 ]; then
-		echo "--- the daemon's stderr"
-		tail -n 40 "$folder/daemon.err"
+		for log in "$folder"/*.err; do
+			echo "--- what the daemon ${log##*/} said"
+			tail -n 40 "$log"
+		done
 		echo "--- the guest's console"
 		[ ! -e "$folder/guest/console.log" ] || tail -n 40 "$folder/guest/console.log"
 		echo "--- kept: $folder (log/ has one file a step, guest/dmesg.txt the kernel's log)"
