@@ -281,7 +281,7 @@ step logs 120 logs_are_there
 step changed-namespaces 120 changed_namespaces_are_listed
 step error-log 120 error_log_has_what_failed
 step uncorrectable 120 uncorrectable_blocks_fail_until_written
-step xfs 240 xfs_survives
+extra_step xfs 240 xfs_survives
 step discovery-persisted 120 discovery_has_persisted
 step disconnect 120 disconnect_ends_it
 step kernel-log 60 kernel_log_is_clean \

@@ -214,11 +214,11 @@ capture_start digests "$strict_port" || exit
 step_or_end digests-keep-data 240 digests_keep_data
 step two-daemons 120 daemons_are_apart
 step capture-stop 120 capture_stop
-step digests-asked 240 digests_can_be_asked_for
-step queues 120 queues_of_every_kind_work
+extra_step digests-asked 240 digests_can_be_asked_for
+extra_step queues 120 queues_of_every_kind_work
 step_or_end connect 120 connect_one
 step reset-under-io 480 writes_outlive_resets
-step silence 180 silence_ends_the_association
+extra_step silence 180 silence_ends_the_association
 step disconnect 120 disconnect_ends_it
 step without-multipath 60 hosts_are_told_apart
 step eight-hosts 480 hosts_work_at_once

@@ -43,6 +43,16 @@ step() {
 	return 1
 }
 
+# The same for a step that a short run, with GUEST_EXTRAS=0, does without.
+extra_step() {
+	# shellcheck disable=SC2154 # lib.sh sets it
+	if [ "$extras" = 1 ]; then
+		step "$@"
+	else
+		echo "skipped $1: GUEST_EXTRAS=0"
+	fi
+}
+
 # The same for a step that all later ones stand on: the test ends if it fails.
 step_or_end() {
 	step "$@"

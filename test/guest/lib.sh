@@ -138,12 +138,12 @@ answer_request() {
 }
 
 # guest_steps FILE SECONDS [NAME=VALUE...]: boots the guest, runs the steps of FILE there with these
-# variables set, and counts them.
+# variables set, and counts them. GUEST_EXTRAS=0 leaves out the ones called extra.
 guest_steps() {
 	local file=$1 limit=$2 pair runner printer status=0
 	shift 2
 	cp "$guest/in-guest.sh" "$file" "$folder/"
-	for pair in "$@"; do
+	for pair in extras="${GUEST_EXTRAS:-1}" "$@"; do
 		printf '%s=%q\n' "${pair%%=*}" "${pair#*=}"
 	done >"$folder/variables"
 	GUEST_SHARE=$folder GUEST_TIMEOUT=$limit "$guest/run" \
