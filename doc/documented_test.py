@@ -29,6 +29,11 @@ LIMITS = {
     'connections at one time': ('serve/server.h', r'SERVER_CONNECTIONS_MAX +(\d+)'),
     'of these without a successful Connect': ('serve/server.h',
                                               r'SERVER_CONNECTIONS_PENDING +(\d+)'),
+    'connections from one address': ('serve/server.h', r'SERVER_ADDRESS_CONNECTIONS +(\d+)'),
+    'connections from one address without a successful Connect':
+        ('serve/server.h', r'SERVER_ADDRESS_PENDING +(\d+)'),
+    'controllers of one host': ('target/target.c', r'\.host_controllers_max = (\d+)'),
+    'I/O queues of one host': ('target/target.c', r'\.host_queues_max = (\d+)'),
     '*--listen* options': ('cmd/serve_options.h', r'SERVE_LISTEN_MAX +(\d+)'),
     'addresses listened on': ('serve/server.h', r'SERVER_LISTENERS_MAX +(\d+)'),
     'namespaces': ('target/target.h', r'TARGET_NAMESPACES_MAX +(\d+)'),

@@ -6,7 +6,9 @@ _ferry_options() { # verb
 		echo --listen= --nqn= --allow-host= --allow-any-host --discovery-address= \
 			--discovery-port= --threads= --log-level= --header-digest= --data-digest= \
 			--max-admin-queue= --max-io-queue= --max-io-queues= --in-capsule= \
-			--max-h2c-data= --mdts= --no-flow-control-disable --help
+			--max-h2c-data= --mdts= --max-connections= \
+			--max-address-connections= --max-host-controllers= --max-host-queues= \
+			--no-flow-control-disable --help
 		;;
 	'disk list')
 		echo --json --host-nqn= --header-digest --data-digest --help

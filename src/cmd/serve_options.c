@@ -24,6 +24,7 @@ struct raw {
 	const char *header_digest, *data_digest;
 	uint64_t thread_count, discovery_port;
 	uint64_t admin_entries, io_entries, io_queues, capsule_bytes, transfer_bytes, data_max;
+	uint64_t connections, address_connections, host_controllers, host_queues;
 };
 
 /* @return the number of rows. */
@@ -89,6 +90,16 @@ static size_t add_wire_rows(struct serve_options *options, struct raw *raw,
 			OPTION_SIZE, {.number = &raw->data_max}, 4096, 16u << 20},
 		{"mdts", "SIZE", "data of one command: 8K..2M, a power of two (default 1M)",
 			OPTION_SIZE, {.number = &raw->transfer_bytes}, 8192, 2u << 20},
+		{"max-connections", "N", "connections at one time: 1..4096 (default 4096)",
+			OPTION_NUMBER, {.number = &raw->connections}, 1, SERVER_CONNECTIONS_MAX},
+		{"max-address-connections", "N",
+			"of these from one address: 1..4096 (default 1024)", OPTION_NUMBER,
+			{.number = &raw->address_connections}, 1, SERVER_CONNECTIONS_MAX},
+		{"max-host-controllers", "N",
+			"controllers of one host at one time: 1..1024 (default 256)", OPTION_NUMBER,
+			{.number = &raw->host_controllers}, 1, TARGET_CONTROLLERS_MAX},
+		{"max-host-queues", "N", "I/O queues of one host in all: 1..4096 (default 1024)",
+			OPTION_NUMBER, {.number = &raw->host_queues}, 1, TARGET_HOST_QUEUES_MAX},
 		{"no-flow-control-disable", NULL,
 			"let no host disable the flow control of submission queues", OPTION_FLAG,
 			{.is_set = &options->limits.is_flow_control_kept}, 0, 0},
@@ -250,6 +261,10 @@ static bool take_wire(struct serve_options *options, const struct raw *raw)
 	limits->io_entries_max = (uint16_t)raw->io_entries;
 	limits->io_queues_max = (uint16_t)raw->io_queues;
 	limits->capsule_bytes = (uint32_t)raw->capsule_bytes;
+	limits->host_controllers_max = (uint16_t)raw->host_controllers;
+	limits->host_queues_max = (uint16_t)raw->host_queues;
+	options->server.connections_max = (unsigned)raw->connections;
+	options->server.address_connections_max = (unsigned)raw->address_connections;
 	for (limits->mdts = 0; TARGET_MDTS_UNIT << limits->mdts < raw->transfer_bytes;)
 		limits->mdts++;
 	options->server.data_max = (uint32_t)raw->data_max;
@@ -301,6 +316,10 @@ enum option_outcome serve_options_parse(int argc, char **argv, struct serve_opti
 		.capsule_bytes = limits.capsule_bytes,
 		.transfer_bytes = TARGET_MDTS_UNIT << limits.mdts,
 		.data_max = server.data_max,
+		.connections = server.connections_max,
+		.address_connections = server.address_connections_max,
+		.host_controllers = limits.host_controllers_max,
+		.host_queues = limits.host_queues_max,
 	};
 	enum option_outcome outcome;
 

@@ -25,6 +25,7 @@ struct connection {
 	struct stream *stream; /* the transport's */
 	struct tcp_controller_queue *transport;
 	struct target_queue *queue;
+	struct admission_source *source; /* the owner's */
 	bool is_established;
 	char peer_name[ADDRESS_TEXT_MAX];
 	char local_host[ADDRESS_TEXT_MAX];
@@ -210,6 +211,16 @@ struct list *connection_link(struct connection *connection)
 struct connection *connection_of_link(struct list *link)
 {
 	return container_of(link, struct connection, link);
+}
+
+void connection_set_source(struct connection *connection, struct admission_source *source)
+{
+	connection->source = source;
+}
+
+struct admission_source *connection_source(const struct connection *connection)
+{
+	return connection->source;
 }
 
 bool connection_is_established(const struct connection *connection)

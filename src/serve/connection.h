@@ -9,6 +9,7 @@
 #include "loop/stream.h"
 #include "tcp/controller_queue.h"
 
+struct admission_source;
 struct connection;
 struct log;
 struct target;
@@ -41,6 +42,10 @@ struct list *connection_link(struct connection *connection);
 
 /** @return the connection of a link. */
 struct connection *connection_of_link(struct list *link);
+
+/** Keep with it what it is counted under; NULL until set. */
+void connection_set_source(struct connection *connection, struct admission_source *source);
+struct admission_source *connection_source(const struct connection *connection);
 
 /** @return whether Connect has succeeded. */
 bool connection_is_established(const struct connection *connection);

@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -20,6 +19,7 @@
 #include "loop/loop.h"
 #include "loop/socket_stream.h"
 #include "loop/timer.h"
+#include "serve/admission.h"
 #include "serve/connection.h"
 #include "target/target.h"
 
@@ -49,9 +49,7 @@ struct server {
 	struct listener *listeners[SERVER_LISTENERS_MAX];
 	unsigned listener_count;
 	unsigned next_worker;
-	/* Connections on any loop, and those of them that are not yet established. */
-	atomic_uint connection_count;
-	atomic_uint pending_count;
+	struct admission *admission;
 	bool is_stopping;
 	unsigned idle_workers; /* of loop 0 */
 	struct timer stop_timer;
@@ -62,6 +60,7 @@ struct server {
 struct arrival {
 	struct loop_message message;
 	struct worker *worker;
+	struct admission_source *source;
 	int fd;
 };
 
@@ -76,6 +75,8 @@ struct server_options server_options_default(void)
 		.thread_count = count < THREADS_DEFAULT_MAX ? count : THREADS_DEFAULT_MAX,
 		.deadlines = tcp_deadlines_default(),
 		.data_max = SERVER_DATA_MAX_DEFAULT,
+		.connections_max = SERVER_CONNECTIONS_MAX,
+		.address_connections_max = SERVER_ADDRESS_CONNECTIONS,
 	};
 }
 
@@ -97,17 +98,11 @@ static void worker_is_idle(struct loop_message *message)
 	loop_stop(server->workers[0].loop);
 }
 
-static void count_down(atomic_uint *count)
-{
-	atomic_fetch_sub_explicit(count, 1, memory_order_relaxed);
-}
-
 static void connection_established(void *context, struct connection *connection)
 {
 	struct worker *worker = context;
 
-	(void)connection;
-	count_down(&worker->server->pending_count);
+	admission_establish(worker->server->admission, connection_source(connection));
 }
 
 static void connection_ended(void *context, struct connection *connection)
@@ -115,13 +110,12 @@ static void connection_ended(void *context, struct connection *connection)
 	struct worker *worker = context;
 
 	list_remove(connection_link(connection));
-	if (!connection_is_established(connection))
-		count_down(&worker->server->pending_count);
-	count_down(&worker->server->connection_count);
+	admission_leave(worker->server->admission, connection_source(connection),
+		!connection_is_established(connection));
 	worker_check_idle(worker);
 }
 
-static void worker_take(struct worker *worker, int fd)
+static void worker_take(struct worker *worker, int fd, struct admission_source *source)
 {
 	struct connection *connection;
 	struct stream *stream;
@@ -136,10 +130,10 @@ static void worker_take(struct worker *worker, int fd)
 		error = connection_new(&worker->setting, stream, &connection);
 	}
 	if (error < 0) {
-		count_down(&worker->server->pending_count);
-		count_down(&worker->server->connection_count);
+		admission_leave(worker->server->admission, source, true);
 		return;
 	}
+	connection_set_source(connection, source);
 	list_append(&worker->connections, connection_link(connection));
 }
 
@@ -147,25 +141,11 @@ static void arrival_delivered(struct loop_message *message)
 {
 	struct arrival *arrival = container_of(message, struct arrival, message);
 
-	worker_take(arrival->worker, arrival->fd);
+	worker_take(arrival->worker, arrival->fd, arrival->source);
 	free(arrival);
 }
 
-/* @return what limit a further connection would exceed, or NULL after counting it. */
-static const char *admit(struct server *server)
-{
-	if (atomic_load_explicit(&server->connection_count, memory_order_relaxed) >=
-		SERVER_CONNECTIONS_MAX)
-		return "there are as many connections as are served at one time";
-	if (atomic_load_explicit(&server->pending_count, memory_order_relaxed) >=
-		SERVER_CONNECTIONS_PENDING)
-		return "too many connections have not sent their Connect";
-	atomic_fetch_add_explicit(&server->connection_count, 1, memory_order_relaxed);
-	atomic_fetch_add_explicit(&server->pending_count, 1, memory_order_relaxed);
-	return NULL;
-}
-
-static int pass_on(struct worker *worker, int fd)
+static int pass_on(struct worker *worker, int fd, struct admission_source *source)
 {
 	struct arrival *arrival = malloc(sizeof(*arrival));
 
@@ -173,6 +153,7 @@ static int pass_on(struct worker *worker, int fd)
 		return -ENOMEM;
 	arrival->message.deliver = arrival_delivered;
 	arrival->worker = worker;
+	arrival->source = source;
 	arrival->fd = fd;
 	loop_post(worker->loop, &arrival->message);
 	return 0;
@@ -182,7 +163,8 @@ static void accepted(void *context, int fd, const struct sockaddr_storage *peer)
 {
 	struct server *server = context;
 	struct worker *worker = &server->workers[server->next_worker];
-	const char *refusal = admit(server);
+	struct admission_source *source;
+	const char *refusal = admission_enter(server->admission, peer, &source);
 	char name[ADDRESS_TEXT_MAX];
 
 	if (refusal != NULL) {
@@ -194,10 +176,9 @@ static void accepted(void *context, int fd, const struct sockaddr_storage *peer)
 	}
 	server->next_worker = (server->next_worker + 1) % server->options.thread_count;
 	if (worker->index == 0) {
-		worker_take(worker, fd);
-	} else if (pass_on(worker, fd) < 0) {
-		count_down(&server->pending_count);
-		count_down(&server->connection_count);
+		worker_take(worker, fd, source);
+	} else if (pass_on(worker, fd, source) < 0) {
+		admission_leave(server->admission, source, true);
 		(void)close(fd);
 	}
 }
@@ -287,6 +268,18 @@ static int make_worker(struct server *server, unsigned index)
 	return loop_new(NULL, &worker->loop);
 }
 
+static struct admission *make_admission(const struct server_options *options)
+{
+	const struct admission_limits limits = {
+		.connections_max = options->connections_max,
+		.pending_max = SERVER_CONNECTIONS_PENDING,
+		.source_connections_max = options->address_connections_max,
+		.source_pending_max = SERVER_ADDRESS_PENDING,
+	};
+
+	return admission_new(&limits);
+}
+
 int server_new(struct target *target, struct log *log, const struct server_options *options,
 	struct server **ret_server)
 {
@@ -294,13 +287,16 @@ int server_new(struct target *target, struct log *log, const struct server_optio
 	int error = 0;
 
 	assert(options->thread_count >= 1 && options->thread_count <= SERVER_THREADS_MAX);
+	assert(options->connections_max >= 1 && options->connections_max <= SERVER_CONNECTIONS_MAX);
+	assert(options->address_connections_max >= 1);
 	if (server == NULL)
 		return -ENOMEM;
 	server->target = target;
 	server->log = log;
 	server->options = *options;
+	server->admission = make_admission(options);
 	server->workers = calloc(options->thread_count, sizeof(*server->workers));
-	if (server->workers == NULL)
+	if (server->admission == NULL || server->workers == NULL)
 		error = -ENOMEM;
 	for (unsigned i = 0; error == 0 && i < options->thread_count; i++)
 		error = make_worker(server, i);
@@ -388,6 +384,7 @@ void server_free(struct server *server)
 	for (unsigned i = 0; server->workers != NULL && i < server->options.thread_count; i++)
 		loop_free(server->workers[i].loop);
 	free(server->workers);
+	admission_free(server->admission);
 	free(server);
 }
 

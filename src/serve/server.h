@@ -25,6 +25,8 @@ struct target;
 #define SERVER_LISTENERS_MAX       64
 #define SERVER_CONNECTIONS_MAX     4096 /* at one time */
 #define SERVER_CONNECTIONS_PENDING 512  /* of these, before Connect has succeeded */
+#define SERVER_ADDRESS_CONNECTIONS 1024 /* from one address, by default */
+#define SERVER_ADDRESS_PENDING     256
 #define SERVER_STOP_MS             10000
 #define SERVER_DATA_MAX_DEFAULT    (256u << 10)
 
@@ -33,6 +35,8 @@ struct server_options {
 	struct tcp_deadlines deadlines;
 	uint32_t data_max; /* MAXH2CDATA */
 	enum tcp_digest_policy header_digest, data_digest;
+	unsigned connections_max;         /* 1..SERVER_CONNECTIONS_MAX */
+	unsigned address_connections_max; /* of these from one address, 1..SERVER_CONNECTIONS_MAX */
 };
 
 /** Defaults: as many threads as cores that may be used, at most 4. */

@@ -64,8 +64,8 @@ def h2c_data(cid, ttag, offset, data, flags=LAST_PDU):
 class Queue:
     """One connection; one command at a time."""
 
-    def __init__(self, address):
-        self.socket = socket.create_connection(address, TIMEOUT_S)
+    def __init__(self, address, source=None):
+        self.socket = socket.create_connection(address, TIMEOUT_S, source)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.cid = 0
         self.data_max = 4096
