@@ -160,6 +160,52 @@ static void test_async_event_is_told_once_when_more_changes_before_the_log_is_re
 	tear_down(&fixture);
 }
 
+static void read_page(struct fake_connection *admin, uint8_t lid, bool is_retained)
+{
+	const struct nvme_get_log_page fields = {.lid = lid,
+		.length_bytes = 4,
+		.is_event_retained = is_retained};
+	struct nvme_command command = fake_command_of(NVME_ADMIN_GET_LOG_PAGE, NVME_NSID_BROADCAST);
+	struct fake_exchange exchange = {.data_bytes = 4};
+
+	nvme_command_set_get_log_page(&command, &fields);
+	assert_int_equal(fake_execute(admin, &command, &exchange), 0);
+}
+
+/* Base 2.0, 5.2 and 5.16: only that clears the event, for each page that there is. */
+static void test_async_event_is_told_again_when_its_page_was_read_without_rae(void **state)
+{
+	static const uint8_t lids[] = {NVME_LOG_PAGE_SUPPORTED, NVME_LOG_PAGE_ERROR,
+		NVME_LOG_PAGE_SMART, NVME_LOG_PAGE_FIRMWARE_SLOT, NVME_LOG_PAGE_CHANGED_NAMESPACES,
+		NVME_LOG_PAGE_EFFECTS, NVME_LOG_PAGE_FEATURE_EFFECTS, NVME_LOG_PAGE_MI_EFFECTS};
+	struct fake_command *event;
+	struct fixture fixture;
+
+	(void)state;
+	set_up(&fixture);
+	enable(fixture.admin, NAMESPACE_NOTICE);
+	event = ask(fixture.admin);
+	change(&fixture, 0);
+	expect_event(event, NAMESPACE_EVENT);
+	event = ask(fixture.admin);
+	for (size_t i = 0; i < 2 * ARRAY_LENGTH(lids); i++) {
+		bool is_retained = i % 2 == 0;
+		bool is_clearing = !is_retained && lids[i / 2] == NVME_LOG_PAGE_CHANGED_NAMESPACES;
+
+		read_page(fixture.admin, lids[i / 2], is_retained);
+		change(&fixture, 1);
+		assert_int_equal(event->is_done, is_clearing);
+		if (is_clearing) {
+			expect_event(event, NAMESPACE_EVENT);
+			event = ask(fixture.admin);
+		}
+	}
+	fake_connection_close(fixture.admin);
+	assert_int_equal(fake_wait(event), NVME_STATUS_ABORTED_SQ_DELETION);
+	fake_command_free(event);
+	tear_down(&fixture);
+}
+
 static void test_async_event_waits_when_no_request_is_held(void **state)
 {
 	struct fixture fixture;
@@ -298,6 +344,41 @@ static void test_async_event_tells_when_the_discovery_log_has_changed(void **sta
 	tear_down(&fixture);
 }
 
+static void test_async_event_of_discovery_is_told_again_when_its_log_was_read_without_rae(
+	void **state)
+{
+	static const struct {
+		uint8_t lid;
+		bool is_retained, is_told;
+	} rows[] = {
+		{NVME_LOG_PAGE_DISCOVERY, true, false},
+		{NVME_LOG_PAGE_ERROR, true, false},
+		{NVME_LOG_PAGE_ERROR, false, false},
+		{NVME_LOG_PAGE_DISCOVERY, false, true},
+	};
+	struct fake_connection *discovery;
+	struct fake_command *event;
+	struct fixture fixture;
+
+	(void)state;
+	set_up(&fixture);
+	discovery = discover(&fixture);
+	enable(discovery, DISCOVERY_NOTICE);
+	(void)read_generation(discovery);
+	event = ask(discovery);
+	add_address(&fixture, false, 4420);
+	expect_event(event, DISCOVERY_EVENT);
+	event = ask(discovery);
+	for (uint16_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+		read_page(discovery, rows[i].lid, rows[i].is_retained);
+		add_address(&fixture, false, (uint16_t)(4421 + i));
+		assert_int_equal(event->is_done, rows[i].is_told);
+	}
+	expect_event(event, DISCOVERY_EVENT);
+	fake_connection_free(discovery);
+	tear_down(&fixture);
+}
+
 static void test_async_event_is_not_told_when_the_discovery_log_is_the_same_to_the_host(
 	void **state)
 {
@@ -350,11 +431,14 @@ int main(void)
 		cmocka_unit_test(test_async_event_tells_when_a_namespace_has_changed),
 		cmocka_unit_test(
 			test_async_event_is_told_once_when_more_changes_before_the_log_is_read),
+		cmocka_unit_test(test_async_event_is_told_again_when_its_page_was_read_without_rae),
 		cmocka_unit_test(test_async_event_waits_when_no_request_is_held),
 		cmocka_unit_test(test_async_event_is_not_told_when_it_is_not_wanted),
 		cmocka_unit_test(test_async_event_forgets_when_the_controller_is_reset),
 		cmocka_unit_test(test_async_event_comes_to_every_host_when_they_share_a_namespace),
 		cmocka_unit_test(test_async_event_tells_when_the_discovery_log_has_changed),
+		cmocka_unit_test(
+			test_async_event_of_discovery_is_told_again_when_its_log_was_read_without_rae),
 		cmocka_unit_test(
 			test_async_event_is_not_told_when_the_discovery_log_is_the_same_to_the_host),
 		cmocka_unit_test(

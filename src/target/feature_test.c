@@ -284,6 +284,40 @@ static void test_feature_gives_the_host_id_when_16_bytes_are_asked(void **state)
 	fake_world_deinit(&world);
 }
 
+/* There is no list of UUIDs (CTRATT bit 9). */
+static void test_feature_is_the_same_when_a_uuid_index_is_given(void **state)
+{
+	static const uint32_t indexes[] = {0, 1, 127};
+	struct fake_connection *admin;
+	struct fake_world world;
+
+	(void)state;
+	fake_world_init(&world, NULL);
+	target_publish(world.target);
+	admin = fake_admin(&world, 0, NULL);
+	for (size_t i = 0; i < ARRAY_LENGTH(indexes); i++) {
+		struct nvme_command set = fake_command_of(NVME_ADMIN_SET_FEATURES, 0);
+		struct nvme_command get = fake_command_of(NVME_ADMIN_GET_FEATURES, 0);
+		uint64_t value;
+
+		nvme_command_set_feature(&set, NVME_FEATURE_EVENT_CONFIGURATION, (uint32_t)i + 1);
+		set.cdw14 = le32_of(indexes[i]);
+		assert_int_equal(fake_command(admin, &set, NULL), 0);
+		nvme_command_set_get_feature(&get, NVME_FEATURE_EVENT_CONFIGURATION,
+			NVME_FEATURE_CURRENT);
+		for (size_t j = 0; j < ARRAY_LENGTH(indexes); j++) {
+			get.cdw14 = le32_of(indexes[j]);
+			assert_int_equal(fake_command(admin, &get, &value), 0);
+			assert_int_equal(value, i + 1);
+		}
+		/* Nor does one make a feature of what is the vendor's. */
+		nvme_command_set_feature(&set, 0xc0, 0);
+		assert_int_equal(fake_command(admin, &set, NULL), REFUSED);
+	}
+	fake_connection_free(admin);
+	fake_world_deinit(&world);
+}
+
 static void test_feature_limits_queues_when_they_are_granted(void **state)
 {
 	struct fake_connection *admin, *io;
@@ -368,6 +402,7 @@ int main(void)
 		cmocka_unit_test(test_feature_runs_on_when_it_is_the_timestamp),
 		cmocka_unit_test(test_feature_is_kept_when_the_host_tells_its_behavior),
 		cmocka_unit_test(test_feature_gives_the_host_id_when_16_bytes_are_asked),
+		cmocka_unit_test(test_feature_is_the_same_when_a_uuid_index_is_given),
 		cmocka_unit_test(test_feature_limits_queues_when_they_are_granted),
 		cmocka_unit_test(test_feature_expires_the_controller_when_kato_is_set_later),
 		cmocka_unit_test(

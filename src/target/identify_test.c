@@ -258,6 +258,31 @@ static void test_identify_lists_namespaces_when_they_follow_the_given_one(void *
 	tear_down(&fixture);
 }
 
+/* There is no list of UUIDs (CTRATT bit 9); no page has a use for CNTID. */
+static void test_identify_is_the_same_when_it_is_asked_for_something_specific(void **state)
+{
+	static const uint8_t cnses[] = {NVME_CNS_NAMESPACE, NVME_CNS_CONTROLLER,
+		NVME_CNS_ACTIVE_NAMESPACES, NVME_CNS_NAMESPACE_DESCRIPTORS, NVME_CNS_IOCS_NAMESPACE,
+		NVME_CNS_IOCS_CONTROLLER, NVME_CNS_IOCS_ACTIVE_NAMESPACES,
+		NVME_CNS_INDEPENDENT_NAMESPACE, NVME_CNS_IO_COMMAND_SETS};
+	uint8_t plain[NVME_IDENTIFY_BYTES], page[NVME_IDENTIFY_BYTES];
+	struct fixture fixture;
+
+	(void)state;
+	set_up(&fixture);
+	for (size_t i = 0; i < ARRAY_LENGTH(cnses); i++) {
+		struct nvme_command command = fake_command_of(NVME_ADMIN_IDENTIFY, 1);
+		struct fake_exchange exchange = {.ret_data = page, .data_bytes = sizeof(page)};
+
+		assert_int_equal(identify(fixture.admin, cnses[i], 1, 0, plain), 0);
+		nvme_command_set_identify(&command, cnses[i], 0xffff, 0);
+		command.cdw14 = le32_of(127);
+		assert_int_equal(fake_execute(fixture.admin, &command, &exchange), 0);
+		assert_memory_equal(page, plain, sizeof(page));
+	}
+	tear_down(&fixture);
+}
+
 static void test_identify_gives_the_status_when_fields_vary(void **state)
 {
 	static const struct {
@@ -306,6 +331,7 @@ int main(void)
 		cmocka_unit_test(test_identify_tells_what_the_store_can_when_stores_vary),
 		cmocka_unit_test(test_identify_gives_identifiers_when_asked_for_descriptors),
 		cmocka_unit_test(test_identify_lists_namespaces_when_they_follow_the_given_one),
+		cmocka_unit_test(test_identify_is_the_same_when_it_is_asked_for_something_specific),
 		cmocka_unit_test(test_identify_gives_the_status_when_fields_vary),
 	};
 

@@ -231,6 +231,44 @@ static void test_log_page_is_the_same_when_read_in_pieces(void **state)
 	tear_down(&fixture);
 }
 
+/* There is no list of UUIDs (CTRATT bit 9), and no page has a use for LSP or LSI. */
+static void test_log_page_is_the_same_when_it_is_asked_for_something_specific(void **state)
+{
+	static const struct nvme_get_log_page supported = {.lid = 0x00, .length_bytes = 1024};
+	static uint8_t plain[4096], page[4096];
+	struct nvme_log_supported lids;
+	struct fixture fixture;
+	unsigned page_count = 0;
+
+	(void)state;
+	set_up(&fixture);
+	assert_int_equal(move_blocks(&fixture, NVME_IO_READ, 99999, 1),
+		NVME_STATUS_LBA_OUT_OF_RANGE | NVME_STATUS_DNR);
+	assert_int_equal(get_log(&fixture, &supported, 0, &lids), 0);
+	for (unsigned lid = 0; lid < 256; lid++) {
+		struct nvme_get_log_page fields = {.lid = (uint8_t)lid, .length_bytes = 4096};
+		struct nvme_command command = fake_command_of(NVME_ADMIN_GET_LOG_PAGE, 0);
+		struct fake_exchange exchange = {.ret_data = page, .data_bytes = sizeof(page)};
+		bool is_there = (le32_get(lids.lid[lid]) & NVME_LID_SUPPORTED) != 0;
+
+		page_count += is_there;
+		if (is_there)
+			assert_int_equal(get_log(&fixture, &fields, 0, plain), 0);
+		fields.lsp = 0x55;
+		fields.lsi = 3;
+		nvme_command_set_get_log_page(&command, &fields);
+		for (uint32_t uuid_index = 0; uuid_index < 128; uuid_index += 127) {
+			command.cdw14 = le32_of(uuid_index);
+			assert_int_equal(fake_execute(fixture.admin, &command, &exchange),
+				is_there ? 0 : NVME_STATUS_INVALID_LOG_PAGE | NVME_STATUS_DNR);
+			if (is_there)
+				assert_memory_equal(page, plain, sizeof(page));
+		}
+	}
+	assert_int_equal(page_count, 8);
+	tear_down(&fixture);
+}
+
 static void test_log_page_counts_units_when_commands_succeed(void **state)
 {
 	static const struct nvme_get_log_page fields = {.lid = 0x02, .length_bytes = 512};
@@ -324,6 +362,7 @@ int main(void)
 		cmocka_unit_test(test_log_page_lists_pages_when_they_can_be_read),
 		cmocka_unit_test(test_log_page_lists_features_when_they_can_be_got),
 		cmocka_unit_test(test_log_page_is_the_same_when_read_in_pieces),
+		cmocka_unit_test(test_log_page_is_the_same_when_it_is_asked_for_something_specific),
 		cmocka_unit_test(test_log_page_counts_units_when_commands_succeed),
 		cmocka_unit_test(test_log_page_has_the_newest_error_first_when_commands_fail),
 		cmocka_unit_test(test_log_page_names_the_firmware_when_asked_for_slots),

@@ -63,6 +63,7 @@ RECEIVED_NAMES = {kind.number: name for name, kind in RECEIVED.items()}
 
 RANGE = {'slba': (320, 64), 'nlb': cdw(12, 0, 15), 'fua': cdw(12, 30, 30), 'lr': cdw(12, 31, 31)}
 PROPERTY = {'attrib': at(40, 1), 'ofst': at(44, 4)}
+UUID = cdw(14, 0, 6)
 FEATURE = {'fid': cdw(10, 0, 7)}
 
 # name: what is set unless said otherwise, and the fields it has beside COMMAND's
@@ -77,13 +78,13 @@ COMMANDS = {
     'GetLog': ({'opc': 0x02, 'nsid': 0xffffffff},
                {'lid': cdw(10, 0, 7), 'lsp': cdw(10, 8, 14), 'rae': cdw(10, 15, 15),
                 'numdl': cdw(10, 16, 31), 'numdu': cdw(11, 0, 15), 'lsi': cdw(11, 16, 31),
-                'lpo': (384, 64), 'uuid': cdw(14, 0, 6), 'ot': cdw(14, 23, 23),
+                'lpo': (384, 64), 'uuid': UUID, 'ot': cdw(14, 23, 23),
                 'csi': cdw(14, 24, 31)}),
     'Identify': ({'opc': 0x06, 'sgllen': 4096},
-                 {'cns': cdw(10, 0, 7), 'cntid': cdw(10, 16, 31), 'csi': cdw(11, 24, 31)}),
+                 {'cns': cdw(10, 0, 7), 'cntid': cdw(10, 16, 31), 'csi': cdw(11, 24, 31), 'uuid': UUID}),
     'Abort': ({'opc': 0x08}, {'sqid': cdw(10, 0, 15), 'abortcid': cdw(10, 16, 31)}),
-    'SetFeatures': ({'opc': 0x09}, {**FEATURE, 'sv': cdw(10, 31, 31)}),
-    'GetFeatures': ({'opc': 0x0a}, {**FEATURE, 'sel': cdw(10, 8, 10)}),
+    'SetFeatures': ({'opc': 0x09}, {**FEATURE, 'sv': cdw(10, 31, 31), 'uuid': UUID}),
+    'GetFeatures': ({'opc': 0x0a}, {**FEATURE, 'sel': cdw(10, 8, 10), 'uuid': UUID}),
     'AsyncEvent': ({'opc': 0x0c}, {}),
     'KeepAlive': ({'opc': 0x18}, {}),
     'Flush': ({'opc': 0x00, 'nsid': 1}, {}),
@@ -97,6 +98,11 @@ COMMANDS = {
     'Copy': ({'opc': 0x19, 'nsid': 1},
              {'sdlba': (320, 64), 'nr': cdw(12, 0, 7), 'format': cdw(12, 8, 11)}),
 }
+
+# Whether the same command would fail again (DNR: Base 2.0, 3.3.3.2.1): where the status itself says so.
+LASTING = {0x001, 0x002, 0x00b, 0x00d, 0x00f, 0x011, 0x016, 0x020, 0x080, 0x101, 0x109, 0x10d, 0x10e, 0x10f,
+           0x180, 0x182, 0x183, 0x184, 0x185}
+PASSING = {0x000, 0x003, 0x007, 0x008, 0x009, 0x00a, 0x022, 0x103, 0x105, 0x181}
 
 # The data of Connect: offset and size. Text is padded with zeros.
 CONNECT_DATA = {'hostid': (0, 16), 'cntlid': (16, 2), 'subnqn': (256, 256), 'hostnqn': (512, 256)}

@@ -76,6 +76,7 @@ class Probe:
         self.find_namespaces()
         self.find_commands()
         self.find_features()
+        self.find_dnr()
         if self.variables['VS'] >= 0x20000:
             self.capabilities.add('vs:2.0')
 
@@ -103,7 +104,7 @@ class Probe:
                 'flush-all': field(525, 1) & 6 == 6, 'log-offset': field(261, 1) & 4,
                 'disconnect': field(1804, 2) & 1, 'capsule': self.variables['CAPSULE'] >= 4096,
                 'discovery-event': field(92, 4) >> 31, 'smart-per-namespace': field(261, 1) & 1,
-                'aerl-3': field(259, 1) == 3}.items():
+                'aerl-3': field(259, 1) == 3, 'uuid-list': field(96, 4) >> 9 & 1}.items():
             if is_there:
                 self.capabilities.add(capability)
 
@@ -156,6 +157,13 @@ class Probe:
                 name, header, _ = self.session.connection().receive_pdu()
             if session.pdu.get_field(header, session.pdu.COMPLETION['status']) == 0:
                 self.capabilities.add('feature:%02x' % fid)
+
+    def find_dnr(self):
+        self.session.step('> Cmd opc=0xff')
+        _, header, _ = self.session.connection().receive_pdu()
+        if session.pdu.get_field(header, session.pdu.COMPLETION['dnr']):
+            self.capabilities.add('dnr')
+            self.variables['DNR'] = 1
 
     def find_conflicts(self):
         """How far a controller looks for a CID in use is its own affair (Base 2.0, 3.3.3.2.1)."""

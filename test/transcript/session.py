@@ -401,7 +401,16 @@ class Session:
             elif not condition.holds(value):
                 shown = value.hex() if isinstance(value, bytes) else '%#x' % value
                 raise Failure('%s, but is %s: %s' % (condition.text, shown, found))
+        if name == 'Resp' and 'dnr' not in given:
+            self.check_dnr(header, found)
         self.take(connection, name, fields, header)
+
+    def check_dnr(self, header, found):
+        """Only of a target that sets it at all."""
+        status = pdu.get_field(header, pdu.COMPLETION['status'])
+        dnr = pdu.get_field(header, pdu.COMPLETION['dnr'])
+        if 'DNR' in self.variables and status in (pdu.PASSING if dnr else pdu.LASTING):
+            raise Failure('dnr=%u, but is %u: %s' % (1 - dnr, dnr, found))
 
     @staticmethod
     def value_of(condition, name, fields, header, data):

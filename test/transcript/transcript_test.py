@@ -10,12 +10,13 @@ sys.path += [HERE, os.path.join(HERE, '..', 'cli')]
 
 import harness  # noqa: E402
 import script  # noqa: E402
+import session  # noqa: E402
 import transcript  # noqa: E402
 import wire  # noqa: E402
 
 # What must not be missed: cases for what a target has not are skipped.
-CASES_MIN = 900
-CAPABILITIES = {'any-host', 'capsule', 'cid-conflict', 'compare', 'copy', 'data-digest', 'discovery', 'dsm',
+CASES_MIN = 980
+CAPABILITIES = {'any-host', 'capsule', 'cid-conflict', 'compare', 'copy', 'data-digest', 'discovery', 'dnr', 'dsm',
                 'feature:01', 'feature:02', 'feature:04', 'feature:0a', 'feature:0e', 'feature:16',
                 'flush-all', 'header-digest', 'io:00', 'io:01', 'io:02', 'io:04', 'io:05', 'io:08', 'io:09',
                 'io:0c', 'io:19', 'log:00', 'log:04', 'log:05', 'log:12', 'long-reads',
@@ -69,6 +70,20 @@ class ScriptTest(unittest.TestCase):
                 ('@0:4!=zero', bytes(4), False), ('@0:4="ab"', b'ab\0\0', True),
                 ('@0:2=ascii', b'a\0', False), ('data=fill:0a:3', b'\n\n\n', True)):
             self.assertEqual(script.Condition(text).holds(found), answer, text)
+
+    def test_dnr_is_checked_when_the_status_determines_it(self):
+        for status, dnr, is_right in ((0x002, 1, True), (0x002, 0, False), (0x109, 0, False),
+                                      (0x000, 0, True), (0x000, 1, False), (0x022, 1, False),
+                                      (0x105, 1, False), (0x105, 0, True), (0x00c, 0, True),
+                                      (0x00c, 1, True), (0x281, 1, True), (0x281, 0, True)):
+            header = status << 177 | dnr << 191
+            session.Session(None, {}).check_dnr(header, '')
+            try:
+                session.Session(None, {'DNR': 1}).check_dnr(header, '')
+                answer = True
+            except session.Failure:
+                answer = False
+            self.assertEqual(answer, is_right, '%03x dnr=%u' % (status, dnr))
 
     def test_raw_bytes_are_read_when_the_line_is_hexadecimal(self):
         self.assertEqual(script.raw_bytes('0a0b .. 00*2'), [10, 11, None, 0, 0])
