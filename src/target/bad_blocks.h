@@ -6,8 +6,8 @@
  * innermost and is held for no I/O. While nothing is marked nobody takes it: the count is read
  * alone, relaxed.
  *
- * Order: a command looks before it reads, and a command that writes clears its range after the
- * store has its data and before it completes. So commands that overlap in time take effect in one
+ * Order: a command looks before it reads, and a command that writes clears its range, or each part
+ * of it, as soon as the store has its data and before it completes. So commands that overlap in time take effect in one
  * order or the other, and one that begins when another has completed sees what that has done; what
  * a block held before it was marked is never read once the mark has been acknowledged.
  */

@@ -222,6 +222,36 @@ static void test_write_wins_when_blocks_are_marked_while_it_is_in_the_store(void
 	tear_down(&fixture);
 }
 
+/* Else what was written to block 100 before it was marked would come back. */
+static void test_deallocation_leaves_a_mark_when_it_came_after_its_range_was_done(void **state)
+{
+	const struct nvme_dsm_range ranges[] = {
+		{.slba = le64_of(100), .block_count = le32_of(1)},
+		{.slba = le64_of(200), .block_count = le32_of(1)},
+	};
+	struct nvme_command command = fake_command_of(NVME_IO_DATASET_MANAGEMENT, FAULTY);
+	struct fake_command *sent;
+	struct fixture fixture;
+
+	(void)state;
+	set_up(&fixture);
+	mark(&fixture, FAULTY, 200, 1);
+	fixture.fault_after = 1;
+	fixture.fault.is_held = true;
+	nvme_command_set_dsm(&command, 2, NVME_DSM_AD);
+	sent = fake_send(fixture.io, &command, ranges, sizeof(ranges));
+	assert_int_equal(faulty_store_waiting_count(fixture.faulty), 1);
+	fixture.fault.is_held = false;
+	assert_int_equal(touch(&fixture, NVME_IO_WRITE, FAULTY, 100, 1), 0);
+	mark(&fixture, FAULTY, 100, 1);
+	faulty_store_release(fixture.faulty);
+	assert_int_equal(fake_wait(sent), 0);
+	assert_int_equal(touch(&fixture, NVME_IO_READ, FAULTY, 100, 1), UNREADABLE);
+	assert_int_equal(touch(&fixture, NVME_IO_READ, FAULTY, 200, 1), 0);
+	fake_command_free(sent);
+	tear_down(&fixture);
+}
+
 static void test_read_succeeds_when_blocks_are_marked_while_it_is_in_the_store(void **state)
 {
 	struct nvme_command read = blocks(NVME_IO_READ, FAULTY, 100, 1);
@@ -361,6 +391,8 @@ int main(void)
 		cmocka_unit_test(test_io_reads_again_when_marked_blocks_are_written),
 		cmocka_unit_test(test_io_leaves_blocks_marked_when_they_are_not_written),
 		cmocka_unit_test(test_write_wins_when_blocks_are_marked_while_it_is_in_the_store),
+		cmocka_unit_test(
+			test_deallocation_leaves_a_mark_when_it_came_after_its_range_was_done),
 		cmocka_unit_test(
 			test_read_succeeds_when_blocks_are_marked_while_it_is_in_the_store),
 		cmocka_unit_test(test_copy_tells_the_range_when_a_block_of_it_is_marked),

@@ -97,19 +97,23 @@ static bool next_range(struct series *series)
 }
 
 /* Deallocated blocks read zeros, if the store says so (DLFEAT), whatever they were. Where it only
- * leaves them as they are, they stay bad too. */
-static nvme_status note_deallocated(const struct target_request *request)
+ * leaves them as they are, they stay bad too. Each range is good at once: when the last one is done
+ * others may have written to the first and marked it again. */
+static bool range_discarded(struct series *series)
 {
-	uint32_t count = nvme_command_dsm_range_count(&request->base.command);
-	nvme_status status = NVME_STATUS_SUCCESS;
+	struct target_request *request = container_of(series, struct target_request, walk.series);
+	uint8_t block_shift = request->namespace->block_shift;
 
-	for (uint32_t i = 0; i < count && status == NVME_STATUS_SUCCESS; i++) {
-		struct nvme_dsm_range range = dataset_range(request, i);
+	if (request->namespace->store->can_discard)
+		request->walk.status = io_note_written(request, series->store.offset >> block_shift,
+			series->store.bytes >> block_shift);
+	return request->walk.status == NVME_STATUS_SUCCESS && next_range(series);
+}
 
-		status =
-			io_note_written(request, le64_get(range.slba), le32_get(range.block_count));
-	}
-	return status;
+static bool first_range(struct series *series)
+{
+	series->next = range_discarded;
+	return next_range(series);
 }
 
 static void dataset_done(struct series *series, int error)
@@ -117,9 +121,8 @@ static void dataset_done(struct series *series, int error)
 	struct target_request *request = container_of(series, struct target_request, walk.series);
 	nvme_status status = io_note_error(request, "discard", STORE_DISCARD, error);
 
-	if (status == NVME_STATUS_SUCCESS && request->namespace->store->can_discard)
-		status = note_deallocated(request);
-	target_request_finish(request, status);
+	target_request_finish(request,
+		status == NVME_STATUS_SUCCESS ? request->walk.status : status);
 }
 
 nvme_status io_dataset_execute(struct target_request *request)
@@ -136,7 +139,7 @@ nvme_status io_dataset_execute(struct target_request *request)
 	if (!is_deallocation(request))
 		return NVME_STATUS_SUCCESS;
 	io_init_series(request);
-	request->walk.series.next = next_range;
+	request->walk.series.next = first_range;
 	request->walk.series.done = dataset_done;
 	series_start(&request->walk.series);
 	return TARGET_LATER;
