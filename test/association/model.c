@@ -7,7 +7,9 @@
 #include "test/association/model.h"
 
 #include <assert.h>
+#include <inttypes.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -382,4 +384,36 @@ bool model_must_be_bad(struct model *model, uint64_t start, struct model_range r
 		if (count_marks(model, start, range.first + i) == model->origin_count)
 			return true;
 	return false;
+}
+
+static void explain_origin(const struct model *model, struct origin origin, const uint8_t *data)
+{
+	static const char *const contents[] = {"zeros", "data", "a copy", "a mark"};
+	const struct write *write = &model->writes[origin.write];
+	uint8_t expected[BLOCK_BYTES_MAX];
+	uint32_t count = 0;
+
+	fill(model, origin, expected);
+	for (uint32_t i = 0; i < model->block_bytes; i++)
+		count += data[i] == expected[i];
+	fprintf(stderr, "  %" PRIu64 "..%" PRId64 ": %s of block %" PRIu32 "%s%s%s", write->start,
+		(int64_t)write->end, contents[write->content], origin.block,
+		write->is_acknowledged ? ", acknowledged" : "", write->is_lost ? ", lost" : "",
+		write->is_refused ? ", refused" : "");
+	if (has_data(model, origin))
+		fprintf(stderr, ", %" PRIu32 " bytes are like it", count);
+	fprintf(stderr, "\n");
+}
+
+void model_explain(struct model *model, uint64_t start, uint32_t block, const uint8_t *data)
+{
+	const struct numbers *numbers = &model->blocks[block];
+
+	fprintf(stderr, "block %" PRIu32 " has seen, by the model's time:\n", block);
+	for (uint32_t i = 0; i < numbers->count; i++)
+		explain_origin(model, (struct origin){numbers->items[i], block}, data);
+	find_origins(model, start, block);
+	fprintf(stderr, "a read from %" PRIu64 " on may find, perhaps by way of copies:\n", start);
+	for (uint32_t i = 0; i < model->origin_count; i++)
+		explain_origin(model, model->origins[i], data);
 }

@@ -78,4 +78,8 @@ bool model_may_be_bad(struct model *model, uint64_t start, struct model_range ra
 /** @return whether such a read must have found one. */
 bool model_must_be_bad(struct model *model, uint64_t start, struct model_range range);
 
+/** Print to stderr what was written to @block, what of it a read that began at @start and ended now
+ *  may have found, and how much of each is in @data. */
+void model_explain(struct model *model, uint64_t start, uint32_t block, const uint8_t *data);
+
 #endif

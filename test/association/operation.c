@@ -82,12 +82,16 @@ static void end_write(const struct operation *operation)
 
 static void check_read(const struct operation *operation)
 {
+	struct model *model = operation->medium->model;
 	uint32_t block;
 
 	world_of(operation)->counts.reads++;
-	if (!model_allows(operation->medium->model, operation->start, operation->range,
-		    operation->data, &block))
-		fail(operation, "data is wrong");
+	if (model_allows(model, operation->start, operation->range, operation->data, &block))
+		return;
+	model_explain(model, operation->start, block,
+		operation->data +
+			(size_t)(block - operation->range.first) * model_block_bytes(model));
+	fail(operation, "data is wrong");
 }
 
 /* @return whether the command is about @medium. */
