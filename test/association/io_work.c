@@ -149,12 +149,15 @@ static void submit_dataset(struct host_queue *queue)
 	(void)operation_submit(operation);
 }
 
+/* Of few blocks: most reads are to find data. */
 static void submit_mark(struct host_queue *queue)
 {
 	struct operation *operation = take(queue, NVME_IO_WRITE_UNCORRECTABLE, OPERATION_WRITE);
 
 	if (operation == NULL)
 		return;
+	if (operation->range.count > 2)
+		operation->range.count = 2;
 	nvme_command_set_range(&operation->command.command, operation->range.first,
 		operation->range.count, 0);
 	operation->write = model_begin_mark(operation->medium->model, operation->start, queue->era,
