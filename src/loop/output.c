@@ -93,6 +93,7 @@ int output_reserve(struct output *output, size_t put_bytes, unsigned piece_count
 void output_wake(struct output *output)
 {
 	output->progress_ns = loop_now_ns(output->loop);
+	output->slow_bytes = 0;
 	loop_defer(output->loop, &output->send);
 }
 
@@ -130,9 +131,13 @@ static struct stream_lease *output_take(struct output *output, size_t bytes)
 void output_sent(struct output *output, size_t bytes)
 {
 	assert(output->handed_bytes == 0 && bytes <= output->unsent_bytes);
-	output->progress_ns = loop_now_ns(output->loop);
 	output->handed_bytes = bytes;
 	output->unsent_bytes -= bytes;
+	output->slow_bytes += bytes;
+	if (output->unsent_bytes == 0 || output->slow_bytes >= OUTPUT_PROGRESS_BYTES) {
+		output->progress_ns = loop_now_ns(output->loop);
+		output->slow_bytes = 0;
+	}
 	/* A lease may drop the rest on its return: handed_bytes is 0 then. */
 	while (output->handed_bytes > 0) {
 		size_t length = output_pieces(output)->iov_len;

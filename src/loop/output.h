@@ -26,7 +26,8 @@
 
 struct stream_lease;
 
-#define OUTPUT_PUT_MAX 512 /* bytes of one output_put() */
+#define OUTPUT_PUT_MAX        512   /* bytes of one output_put() */
+#define OUTPUT_PROGRESS_BYTES 65536 /* that leave are progress, if they are not all */
 
 struct output {
 	struct iovec *pieces;         /* of 2 * piece_limit */
@@ -38,9 +39,12 @@ struct output {
 	size_t put_head;
 	size_t put_bytes; /* in the arena, unsent */
 	size_t put_limit;
-	size_t unsent_bytes;  /* of all pieces, without handed_bytes */
-	size_t handed_bytes;  /* sent, their pieces not yet taken out (output_sent) */
-	uint64_t progress_ns; /* when bytes last left, or entered the empty queue */
+	size_t unsent_bytes; /* of all pieces, without handed_bytes */
+	size_t handed_bytes; /* sent, their pieces not yet taken out (output_sent) */
+	/* When the queue last made progress: it became empty, bytes entered the empty queue, or
+	 * OUTPUT_PROGRESS_BYTES had left since. A peer that takes a byte now and then makes none. */
+	uint64_t progress_ns;
+	size_t slow_bytes; /* left since then */
 	struct loop *loop;
 	struct loop_task send;
 	struct stream_lease *put; /* its address marks put pieces */

@@ -257,8 +257,32 @@ static void test_output_tells_its_progress_when_bytes_enter_and_leave(void **sta
 	fixture->clock.time_ns = 3000;
 	(void)output_put(output, 8);
 	assert_true(output->progress_ns == 2000);
+	output_sent(output, 16);
+	assert_true(output->progress_ns == 3000);
+}
+
+static void test_output_makes_no_progress_when_less_than_its_share_leaves(void **state)
+{
+	static const uint8_t bytes[3 * OUTPUT_PROGRESS_BYTES];
+	struct fixture *fixture = *state;
+	struct output *output = &fixture->output;
+
+	fixture->clock.time_ns = 2000;
+	output_lend(output, bytes, sizeof(bytes), NULL);
+	fixture->clock.time_ns = 3000;
+	output_sent(output, OUTPUT_PROGRESS_BYTES - 1);
+	assert_true(output->progress_ns == 2000);
 	output_sent(output, 1);
 	assert_true(output->progress_ns == 3000);
+	fixture->clock.time_ns = 4000;
+	output_sent(output, OUTPUT_PROGRESS_BYTES - 1);
+	assert_true(output->progress_ns == 3000);
+	output_drop(output);
+	/* What left before does not count for what comes now. */
+	output_lend(output, bytes, sizeof(bytes), NULL);
+	fixture->clock.time_ns = 5000;
+	output_sent(output, 1);
+	assert_true(output->progress_ns == 4000);
 }
 
 int main(void)
@@ -280,6 +304,9 @@ int main(void)
 			teardown),
 		cmocka_unit_test_setup_teardown(
 			test_output_tells_its_progress_when_bytes_enter_and_leave, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_output_makes_no_progress_when_less_than_its_share_leaves, setup,
+			teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

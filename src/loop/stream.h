@@ -118,8 +118,8 @@ void stream_resume(struct stream *stream);
 /** No more output: after what is put has been sent the peer sees the end. */
 void stream_finish(struct stream *stream);
 
-/** @return the loop time (ns) at which bytes last moved into the kernel, or the output was last
- *  empty: for a send-stall deadline. */
+/** @return the loop time (ns) at which the output was last empty, or since when less than
+ *  OUTPUT_PROGRESS_BYTES have moved into the kernel: for a send-stall deadline. */
 uint64_t stream_send_progress_ns(const struct stream *stream);
 
 /** @return a name of the peer for messages ("127.0.0.1:50123", "unix", "memory"). */

@@ -201,7 +201,39 @@ static void test_controller_deadline_passes_when_the_data_of_an_r2t_does_not_com
 	controller_peer_end(&peer);
 }
 
+/* Let the host read what is on its way, at most a window. */
+static void read_a_window(struct controller_peer *peer)
+{
+	stream_resume(peer->host.stream);
+	assert_int_equal(loop_turn(peer->loop, 0), 0);
+	assert_int_equal(loop_turn(peer->loop, 0), 0);
+	stream_pause(peer->host.stream);
+	controller_peer_run(peer);
+}
+
 static void test_controller_deadline_passes_when_the_host_does_not_read(void **state)
+{
+	struct controller_peer peer;
+	size_t unsent_bytes;
+
+	(void)state;
+	open_peer(&peer);
+	controller_peer_connect(&peer, 4, false);
+	peer.is_holding = true;
+	send_command(&peer, 2, 1, 3 * OUTPUT_PROGRESS_BYTES);
+	/* It ends long after any deadline was looked at last. */
+	controller_peer_pass(&peer, 100000);
+	stream_pause(peer.host.stream);
+	controller_peer_complete(&peer, 1);
+	controller_peer_pass(&peer, 2000);
+	unsent_bytes = stream_unsent_bytes(peer.controller_stream);
+	while (stream_unsent_bytes(peer.controller_stream) > unsent_bytes - OUTPUT_PROGRESS_BYTES)
+		read_a_window(&peer);
+	/* Progress was made. */
+	expect_end_after(&peer, 2500, "ended\nclosed: the host does not read\n");
+}
+
+static void test_controller_deadline_passes_when_the_host_reads_a_little_now_and_then(void **state)
 {
 	struct controller_peer peer;
 
@@ -209,19 +241,17 @@ static void test_controller_deadline_passes_when_the_host_does_not_read(void **s
 	open_peer(&peer);
 	controller_peer_connect(&peer, 4, false);
 	peer.is_holding = true;
-	send_command(&peer, 2, 1, 65536);
-	/* It ends long after any deadline was looked at last. */
-	controller_peer_pass(&peer, 100000);
+	send_command(&peer, 2, 1, 3 * OUTPUT_PROGRESS_BYTES);
 	stream_pause(peer.host.stream);
 	controller_peer_complete(&peer, 1);
-	controller_peer_pass(&peer, 2000);
-	stream_resume(peer.host.stream);
-	assert_int_equal(loop_turn(peer.loop, 0), 0);
-	assert_int_equal(loop_turn(peer.loop, 0), 0);
-	stream_pause(peer.host.stream);
-	controller_peer_run(&peer);
-	/* Progress was made. */
-	expect_end_after(&peer, 2500, "ended\nclosed: the host does not read\n");
+	for (unsigned i = 0; i < 2; i++) {
+		size_t unsent_bytes = stream_unsent_bytes(peer.controller_stream);
+
+		controller_peer_pass(&peer, 1000);
+		read_a_window(&peer);
+		assert_true(stream_unsent_bytes(peer.controller_stream) < unsent_bytes);
+	}
+	expect_end_after(&peer, 500, "ended\nclosed: the host does not read\n");
 }
 
 static void test_controller_deadline_passes_when_the_host_does_not_close(void **state)
@@ -313,6 +343,8 @@ int main(void)
 		cmocka_unit_test(
 			test_controller_deadline_passes_when_the_data_of_an_r2t_does_not_come),
 		cmocka_unit_test(test_controller_deadline_passes_when_the_host_does_not_read),
+		cmocka_unit_test(
+			test_controller_deadline_passes_when_the_host_reads_a_little_now_and_then),
 		cmocka_unit_test(test_controller_deadline_passes_when_the_host_does_not_close),
 		cmocka_unit_test(
 			test_controller_deadline_is_drains_when_an_ending_queues_host_does_not_read),

@@ -39,7 +39,7 @@ struct tcp_deadlines {
 	uint32_t connect_ms;    /* ICReq to a successful Connect; default 10000 */
 	uint32_t capsule_ms;    /* first to last byte of a PDU; default 30000 */
 	uint32_t data_ms;       /* R2T to the last byte of its data; default 60000 */
-	uint32_t send_ms;       /* output that makes no progress; default 30000 */
+	uint32_t send_ms;       /* output, to the end of it or of its next 64 KiB; default 30000 */
 	uint32_t drain_ms;      /* ending to closed; default 5000 */
 	uint32_t linger_ms;     /* of these, all is sent to the peer's close; default 200 */
 	uint32_t terminate_ms;  /* TermReq to the peer's close; default 5000, at most 30000 */
