@@ -1,0 +1,27 @@
+/*
+ * A greeting: a new connection until it is the session of a process, a lane of one, or refused. It
+ * sends the banner and reads frames exactly, so that no byte of what follows is taken from whoever has
+ * the connection next. All of that must be over within the handshake's time.
+ *
+ * One that is refused is told why, and stays for a moment so that it can read it.
+ */
+#ifndef FERRY_SYSPROXY_GREETING_H
+#define FERRY_SYSPROXY_GREETING_H
+
+#include "sysproxy/server.h"
+
+struct greeting;
+
+/** Greet the connected socket @fd, which is taken.
+ *  @param refusal not WIRE_ERROR_NONE: greet and refuse it, with @why for the log */
+void greeting_begin(struct ferry_sysproxy_server *server, int fd, enum wire_error refusal,
+	const char *why);
+
+/** Hang up all that there are. */
+void greeting_free_all(struct ferry_sysproxy_server *server);
+
+/** The process that was asked for is there, and is given the connection as its session; or, with an
+ *  @error of the kernel's, is not. */
+void greeting_process_begun(struct greeting *greeting, struct ferry_process *process, int error);
+
+#endif

@@ -1,0 +1,61 @@
+/*
+ * What the two halves of the fake kernel know of each other.
+ */
+#ifndef FERRY_TEST_SYSPROXY_FAKE_KERNEL_PRIVATE_H
+#define FERRY_TEST_SYSPROXY_FAKE_KERNEL_PRIVATE_H
+
+#include <pthread.h>
+
+#include "base/list.h"
+#include "test/sysproxy/fake_kernel.h"
+
+struct fake_process {
+	struct list link;
+	struct ferry_process *handle;
+	uint64_t id, parent_id;
+	unsigned lwp_count;
+};
+
+struct fake_lwp {
+	struct fake_process *process;
+	struct ferry_lwp *handle;
+	unsigned cancel_count; /* of the call in progress */
+	bool is_calling;
+	bool is_blocked;
+	uint64_t channel;
+	struct list link; /* in blocked */
+};
+
+struct fake_kernel {
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	pthread_t holder;
+	bool is_held; /* the lock, by holder */
+	pthread_key_t current;
+	struct list processes;
+	struct list blocked; /* of struct fake_lwp */
+	unsigned blocked_count, lwp_count, process_count;
+	uint64_t last_id;
+	int refusal;
+	bool is_holding, is_waiting;
+	struct fake_counts counts;
+	char text[FAKE_TEXT_MAX];
+};
+
+/** Fails unless this thread holds the lock. */
+void fake_kernel_expect_held(const struct fake_kernel *kernel);
+
+/** Wait for fake_kernel_tell(), without the lock. */
+void fake_kernel_sleep(struct fake_kernel *kernel);
+
+/** Something has changed that others may wait for. */
+void fake_kernel_tell(struct fake_kernel *kernel);
+
+/** Remember a string. */
+void fake_kernel_note(struct fake_kernel *kernel, const char *text);
+
+/** Answer a call. @return 0 or -errno. */
+int fake_kernel_answer(struct fake_kernel *kernel, struct fake_lwp *lwp,
+	const struct ferry_kernel_call *call, int64_t *ret_values);
+
+#endif
