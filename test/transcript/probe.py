@@ -67,15 +67,15 @@ class Probe:
                  '> PropertySet ofst=0x14 value=%#x' % CC_ENABLE, '< Resp',
                  '~ PropertyGet ofst=0x1c => dw0&1=1')
         variables = self.session.variables
-        for name in ('CAPL', 'CAPH', 'VS'):
+        for name in ('CAPL', 'CAPH', 'VS', 'MAXH2CDATA'):
             self.variables[name] = variables[name]
         self.variables['MQES'] = variables['CAPL'] & 0xffff
-        self.variables['IOSQ'] = min(variables['CAPL'] & 0xffff, 31)
-        self.variables['MAXH2CDATA'] = variables['MAXH2CDATA']
+        self.variables['IOSQ'] = variables['IOSQ'] = min(variables['CAPL'] & 0xffff, 31)
         self.find_controller(self.read('Identify cns=1'))
         self.find_namespaces()
         self.find_commands()
         self.find_features()
+        self.find_sqid()
         self.find_dnr()
         if self.variables['VS'] >= 0x20000:
             self.capabilities.add('vs:2.0')
@@ -164,6 +164,13 @@ class Probe:
         if session.pdu.get_field(header, session.pdu.COMPLETION['dnr']):
             self.capabilities.add('dnr')
             self.variables['DNR'] = 1
+
+    def find_sqid(self):
+        """SQID is reserved over fabrics, but some targets fill it in: that is one fault, not one of
+        each case with an I/O queue."""
+        self.run('@ io', '> ICReq', '< ICResp', '> Connect qid=1 cntlid=$CNTLID sqsize=$IOSQ',
+                 '< Resp sqid->IOSQID')
+        self.variables['IOSQID'] = self.session.variables['IOSQID']
 
     def find_conflicts(self):
         """How far a controller looks for a CID in use is its own affair (Base 2.0, 3.3.3.2.1)."""

@@ -389,6 +389,8 @@ class Session:
         defaults = {'Resp': {'cid': str(connection.cid), 'status': '000', 'sqid': '0', 'phase': '0'},
                     'Data': {'cccid': str(connection.cid)}, 'R2T': {'cccid': str(connection.cid)},
                     'ICResp': {'pfv': '0', 'reserved': '0'}, 'TermReq': {'reserved': '0'}}[name]
+        if self.variables.get('IOSQID'):
+            defaults.pop('sqid', None)
         conditions = [script.Condition('%s=%s' % item) for item in defaults.items()
                       if item[0] not in given] + conditions
         for condition in conditions:
