@@ -7,8 +7,12 @@
  *       0     1  1 flow control is off, 2 commands are submitted again when done, 4 a small window,
  *                8 ICResp is not sent, 16 bytes come in small pieces, 32 the queue is freed in the
  *                first done(), 64 reset, not ended, 128 data are aligned
- *       1     1  seed
- *       2     -  what the controller sends
+ *       1     1  seed; 128 header digests, 64 data digests, 32 one is wrong: of the PDU that the
+ *                seed modulo 8 counts from 0
+ *       2     -  what the controller sends, as if there were no digests: they are put where they
+ *                belong if the PDU's lengths make sense
+ *
+ * Deepest: a read and a write by R2T have succeeded.
  */
 #include "tcp/host_queue.h"
 
@@ -22,14 +26,17 @@
 #include "loop/memory_stream.h"
 #include "loop/stream.h"
 #include "tcp/pdu.h"
+#include "test/tcp/pdu_maker.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t data_bytes);
+bool fuzz_is_deep(void);
 
 #define COMMANDS    4
 #define GUARD_BYTES 64u
 #define DATA_BYTES  24576u
 #define GUARD       0xa5
 #define AGAIN_MAX   64
+#define BYTES_MAX   65536 /* of an input */
 
 enum {
 	FLOW_CONTROL_OFF = 1,
@@ -41,6 +48,11 @@ enum {
 	RESET = 64,
 	ALIGNED = 128,
 };
+
+/* Of the seed. */
+enum { HEADER_DIGEST = 128, DATA_DIGEST = 64, WRONG_DIGEST = 32, WRONG_MASK = 7 };
+
+enum { COMMAND_READ, COMMAND_WRITE };
 
 struct fuzz_command {
 	struct tcp_host_command command;
@@ -56,9 +68,18 @@ struct fuzz {
 	struct tcp_host_queue *queue; /* NULL once freed */
 	struct stream *controller;
 	unsigned again_count;
-	uint8_t set;
+	uint8_t set, seed;
+	bool is_done_well[COMMANDS];
+	struct pdu_maker maker; /* of what the controller sends */
 	struct fuzz_command commands[COMMANDS];
 };
+
+static bool is_deep;
+
+bool fuzz_is_deep(void)
+{
+	return is_deep;
+}
 
 static void submit(struct fuzz_command *command)
 {
@@ -74,6 +95,8 @@ static void done(struct tcp_host_command *base)
 
 	assert(command->is_out);
 	command->is_out = false;
+	if (base->error == 0 && nvme_completion_status(&base->completion) == NVME_STATUS_SUCCESS)
+		fuzz->is_done_well[command - fuzz->commands] = true;
 	if ((fuzz->set & FREED_WHEN_DONE) != 0 && queue != NULL) {
 		fuzz->queue = NULL;
 		tcp_host_queue_free(queue);
@@ -152,6 +175,8 @@ static void open_queue(struct fuzz *fuzz)
 		.entries = COMMANDS + 1,
 		.capsule_data_bytes = 4096,
 		.is_flow_control_off = (fuzz->set & FLOW_CONTROL_OFF) != 0,
+		.has_header_digest = fuzz->maker.has_header_digest,
+		.has_data_digest = fuzz->maker.has_data_digest,
 	};
 	const struct memory_stream_faults faults = {
 		.random = &fuzz->random,
@@ -159,7 +184,9 @@ static void open_queue(struct fuzz *fuzz)
 		.window_bytes = (fuzz->set & SMALL_WINDOW) != 0 ? 500 : 0,
 	};
 	struct pdu_ic_response ic = {.maxh2cdata = le32_of(PDU_MAXH2CDATA_MIN),
-		.cpda = (fuzz->set & ALIGNED) != 0 ? PDU_PDA_MAX : 0};
+		.cpda = (fuzz->set & ALIGNED) != 0 ? PDU_PDA_MAX : 0,
+		.dgst = (uint8_t)((fuzz->maker.has_header_digest ? PDU_IC_FLAG_HEADER_DIGEST : 0) |
+			(fuzz->maker.has_data_digest ? PDU_IC_FLAG_DATA_DIGEST : 0))};
 	struct stream *ends[2];
 
 	if (memory_stream_pair(fuzz->loop, &faults, ends) < 0)
@@ -196,25 +223,76 @@ static void check_guards(const struct fuzz *fuzz)
 	}
 }
 
+/* @return the length of the PDU at @data if its lengths are right ones without digests, else 0. */
+static size_t sensible_bytes(const uint8_t *data, size_t bytes)
+{
+	struct pdu_common common;
+	uint32_t plen;
+
+	if (bytes < sizeof(struct pdu_data))
+		return 0;
+	memcpy(&common, data, sizeof(common));
+	plen = le32_get(common.plen);
+	if (common.type != PDU_RESPONSE && common.type != PDU_C2H_DATA && common.type != PDU_R2T)
+		return 0;
+	if (common.hlen != sizeof(struct pdu_data) || plen < common.hlen || plen > bytes)
+		return 0;
+	if (common.pdo != (plen > common.hlen ? common.hlen : 0))
+		return 0;
+	return plen;
+}
+
+/* Make what is sent: digests are added as long as the PDUs make sense. */
+static void make_pdus(struct fuzz *fuzz, const uint8_t *data, size_t bytes)
+{
+	struct pdu_maker *maker = &fuzz->maker;
+	bool has_digests = maker->has_header_digest || maker->has_data_digest;
+	size_t plen;
+
+	for (unsigned i = 0; has_digests && (plen = sensible_bytes(data, bytes)) > 0; i++) {
+		uint8_t header[sizeof(struct pdu_data)];
+		size_t used = maker->used;
+
+		memcpy(header, data, sizeof(header));
+		pdu_maker_add(maker, header, data + sizeof(header), plen - sizeof(header));
+		if ((fuzz->seed & WRONG_DIGEST) != 0 && i == (fuzz->seed & WRONG_MASK) &&
+			maker->used - used > plen)
+			maker->bytes[maker->used - 1] ^= 1;
+		data += plen;
+		bytes -= plen;
+	}
+	if (bytes > 0)
+		memcpy(maker->bytes + maker->used, data, bytes);
+	maker->used += bytes;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t data_bytes)
 {
 	struct loop_options options = {.pool_bytes = 4u << 20};
 	struct fuzz *fuzz;
 
-	if (data_bytes < 2)
+	is_deep = false;
+	if (data_bytes < 2 || data_bytes > BYTES_MAX)
 		return 0;
 	fuzz = calloc(1, sizeof(*fuzz));
 	if (fuzz == NULL)
 		abort();
 	fuzz->set = data[0];
-	random_init(&fuzz->random, data[1]);
+	fuzz->seed = data[1];
+	random_init(&fuzz->random, fuzz->seed);
+	fuzz->maker.has_header_digest = (fuzz->seed & HEADER_DIGEST) != 0;
+	fuzz->maker.has_data_digest = (fuzz->seed & DATA_DIGEST) != 0;
+	fuzz->maker.bytes = malloc(PDU_MAKER_BYTES);
+	if (fuzz->maker.bytes == NULL)
+		abort();
+	make_pdus(fuzz, data + 2, data_bytes - 2);
 	simulated_clock_init(&fuzz->clock, 0);
 	options.clock = &fuzz->clock.clock;
 	if (loop_new(&options, &fuzz->loop) < 0)
 		abort();
 	open_queue(fuzz);
-	if (data_bytes > 2)
-		stream_lend(fuzz->controller, data + 2, data_bytes - 2, NULL);
+	if (fuzz->maker.used > 0)
+		stream_lend(fuzz->controller, fuzz->maker.bytes, fuzz->maker.used, NULL);
 	take_turns(fuzz, 64);
 	if ((fuzz->set & RESET) != 0)
 		memory_stream_reset(fuzz->controller);
@@ -224,9 +302,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t data_bytes)
 	while (fuzz->queue != NULL && loop_turn(fuzz->loop, 1000) == 0)
 		;
 	check_guards(fuzz);
+	is_deep = fuzz->is_done_well[COMMAND_READ] && fuzz->is_done_well[COMMAND_WRITE];
 	tcp_host_queue_free(fuzz->queue);
 	stream_free(fuzz->controller);
 	loop_free(fuzz->loop);
+	free(fuzz->maker.bytes);
 	free(fuzz);
 	return 0;
 }
