@@ -139,7 +139,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t data_bytes)
 	discovery_init(&discovery, (reader_u8(&reader) + 1u) * 1024);
 	while (error == 0 && discovery.state != DISCOVERY_COMPLETE) {
 		error = answer(&discovery, &reader);
-		assert(answers++ < ANSWERS_MAX);
+		answers++;
+		assert(answers < ANSWERS_MAX);
 	}
 	if (error == 0)
 		check_log(&discovery);

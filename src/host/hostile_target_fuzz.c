@@ -254,7 +254,8 @@ static void run_host(struct fuzz *fuzz, const struct ferry_host_options *options
 	assert(error == 0);
 	while (!is_over(fuzz)) {
 		error = ferry_host_process(fuzz->host, 100);
-		assert(error == 0 && turns++ < TURNS_MAX);
+		turns++;
+		assert(error == 0 && turns < TURNS_MAX);
 	}
 	closing_ms = now_ms(fuzz);
 	ferry_host_close(fuzz->host);
