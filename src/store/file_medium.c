@@ -11,9 +11,11 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/text.h"
 #include "store/device_limits.h"
 
@@ -77,16 +79,30 @@ static int find(const struct opening *opening, const char *path, struct stat *re
 	return check_kind(opening, ret_status);
 }
 
+/* Of a process that was killed io_uring lets go of the files a moment after the process is gone: who
+ * is started at once in its place must not be refused.
+ * tidy: allow call because nothing tells that a lock of an open file description is free */
+#define LOCK_TRIES   40
+#define LOCK_WAIT_NS (50l * CLOCK_MS_NS)
+
 static int lock(const struct opening *opening, int fd)
 {
+	static const struct timespec wait = {.tv_nsec = LOCK_WAIT_NS};
 	struct flock whole = {
 		.l_type = opening->options->is_read_only ? F_RDLCK : F_WRLCK,
 		.l_whence = SEEK_SET,
 	};
+	int error = 0;
 
-	if (fcntl(fd, F_OFD_SETLK, &whole) == 0)
-		return 0;
-	if (errno == EAGAIN || errno == EACCES)
+	for (int i = 0; i < LOCK_TRIES; i++) {
+		if (fcntl(fd, F_OFD_SETLK, &whole) == 0)
+			return 0;
+		error = errno;
+		if (error != EAGAIN && error != EACCES)
+			break;
+		(void)nanosleep(&wait, NULL);
+	}
+	if (error == EAGAIN || error == EACCES)
 		return store_problem_say(opening->problem, -EBUSY,
 			"%s: is being served or used by another process", opening->medium->name);
 	/* A file system without locks: better served than not. */

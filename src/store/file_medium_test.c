@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/loop.h>
+#include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -219,6 +221,51 @@ static void test_file_medium_is_locked_when_open_elsewhere(void **state)
 	}
 }
 
+struct holder {
+	pid_t waiting; /* the thread that wants the lock */
+	int fd;
+};
+
+static bool is_asleep(pid_t thread)
+{
+	char path[64], state = '?';
+	FILE *file;
+
+	(void)snprintf(path, sizeof(path), "/proc/self/task/%d/stat", (int)thread);
+	file = fopen(path, "re");
+	assert_non_null(file);
+	assert_int_equal(fscanf(file, "%*d (%*[^)]) %c", &state), 1);
+	(void)fclose(file);
+	return state == 'S';
+}
+
+static void *let_go_when_awaited(void *argument)
+{
+	const struct holder *holder = argument;
+
+	while (!is_asleep(holder->waiting))
+		(void)sched_yield();
+	(void)close(holder->fd);
+	return NULL;
+}
+
+static void test_file_medium_is_opened_when_its_holder_lets_go_late(void **state)
+{
+	static const struct store_options options = {0};
+	struct fixture *fixture = *state;
+	struct file_medium medium, other;
+	struct holder holder = {.waiting = gettid()};
+	pthread_t thread;
+
+	make_file(fixture, 4096, 0600);
+	assert_int_equal(file_medium_open(fixture->path, &options, &fixture->problem, &medium), 0);
+	holder.fd = medium.fd;
+	assert_int_equal(pthread_create(&thread, NULL, let_go_when_awaited, &holder), 0);
+	assert_int_equal(file_medium_open(fixture->path, &options, &fixture->problem, &other), 0);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	(void)close(other.fd);
+}
+
 /* Make the file a block device, which ends with its last descriptor.
  * @return a descriptor, -1: not allowed. */
 static int attach(const struct fixture *fixture, unsigned sector_bytes, unsigned flags,
@@ -338,6 +385,8 @@ int main(void)
 			test_file_medium_is_in_use_when_a_block_device_is_held, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_file_medium_is_locked_when_open_elsewhere,
 			setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_file_medium_is_opened_when_its_holder_lets_go_late, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
