@@ -15,6 +15,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/text.h"
+#include "cmd/log_output.h"
 #include "cmd/message.h"
 #include "cmd/notify.h"
 #include "cmd/serve_listeners.h"
@@ -34,6 +35,7 @@
 
 struct daemon {
 	struct serve_options options;
+	struct log_output log_output;
 	struct log *log;
 	struct store **stores;
 	size_t store_count;
@@ -46,18 +48,6 @@ struct daemon {
 	struct loop_watch signals;
 	int signal_fd;
 };
-
-/* Under a service manager lines carry the journal's priority instead of a name. */
-static void write_line(void *context, enum log_level level, const char *line)
-{
-	static const char *const names[] = {"error", "warning", "info", "debug"};
-	static const char *const priorities[] = {"<3>", "<4>", "<6>", "<7>"};
-
-	if (*(bool *)context)
-		(void)fprintf(stderr, "%s%s\n", priorities[level], line);
-	else
-		(void)fprintf(stderr, "ferry: %s: %s\n", names[level], line);
-}
 
 static int open_stores(struct daemon *daemon)
 {
@@ -357,12 +347,12 @@ static void tear_down(struct daemon *daemon)
 	cleanup_close(&daemon->nqn_fd);
 	cleanup_close(&daemon->signal_fd);
 	log_free(daemon->log);
+	log_output_deinit(&daemon->log_output);
 	serve_options_deinit(&daemon->options);
 }
 
 int verb_serve(int argc, char **argv)
 {
-	bool has_journal = getenv("JOURNAL_STREAM") != NULL;
 	struct daemon daemon = {.nqn_fd = -1, .signal_fd = -1};
 	enum option_outcome outcome;
 	int error;
@@ -370,7 +360,9 @@ int verb_serve(int argc, char **argv)
 	outcome = serve_options_parse(argc, argv, &daemon.options);
 	if (outcome != OPTION_PARSED)
 		return option_exit_status(outcome);
-	daemon.log = log_new(daemon.options.log_level, write_line, &has_journal, clock_monotonic());
+	log_output_init(&daemon.log_output, STDERR_FILENO, getenv("JOURNAL_STREAM") != NULL);
+	daemon.log = log_new(daemon.options.log_level, log_output_write, &daemon.log_output,
+		clock_monotonic());
 	error = daemon.log == NULL ? -ENOMEM : set_up(&daemon);
 	if (error == 0) {
 		target_publish(daemon.target);

@@ -72,9 +72,10 @@ class Daemon:
         listeners = ['--listen=' + address for address in listen]
         # Opened once more: seeking in a shared description would move where the daemon writes.
         with open(self.log.name, 'ab') as errors:
+            options = {'stderr': errors, **options}
             self.process = subprocess.Popen([ferry, 'serve', *listeners, *arguments],
                                             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                            stderr=errors, text=True, **options)
+                                            text=True, **options)
         self.pid = self.process.pid
         self.output, self.urls = '', []
         while len(self.urls) < len(listen):

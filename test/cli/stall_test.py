@@ -92,6 +92,45 @@ class StallTest(harness.TestCase):
                 host.keep_alive()
 
 
+def full_pipe():
+    """A pipe that nobody reads: reader, writer. The writer waits, as anybody's standard error does."""
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    try:
+        while True:
+            os.write(writer, b'.' * 4096)
+    except BlockingIOError:
+        os.set_blocking(writer, True)
+    return reader, writer
+
+
+class LogStallTest(harness.TestCase):
+
+    def test_serve_goes_on_when_nobody_reads_its_log(self):
+        reader, writer = full_pipe()
+        self.addCleanup(os.close, reader)
+        self.addCleanup(os.close, writer)
+        with Daemon('ram:1M', stderr=writer) as daemon:
+            for _ in range(3):
+                # Its controller's making is told in the log before it is answered.
+                with wire.Host(daemon.url) as host:
+                    host.write(0, bytes(8 * host.block_bytes))
+                    self.assertEqual(host.read(0, 8), bytes(8 * host.block_bytes))
+            self.assertTrue(os.get_blocking(writer))
+            text = os.read(reader, 65536)
+            self.assertEqual(daemon.stop(), 0)
+            text += os.read(reader, 65536)
+            self.assertRegex(text.decode(),
+                             r'(?m)^\.*ferry: warning: \d+ lines left out: nobody read them$')
+
+    def test_serve_ends_when_nobody_reads_its_log(self):
+        reader, writer = full_pipe()
+        self.addCleanup(os.close, reader)
+        self.addCleanup(os.close, writer)
+        with Daemon('ram:1M', stderr=writer) as daemon:
+            self.assertEqual(daemon.stop(), 0)
+
+
 KEEP_ALIVE_TIMER = '02'  # proc(5), of /proc/net/tcp
 
 
