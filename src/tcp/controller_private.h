@@ -24,7 +24,7 @@
 #define QUEUE_PIECES    2u
 
 #define REASON_BYTES 128
-#define CID_WORDS    (65536u / 64)
+#define CID_CHAINS   4096u /* of 16 CIDs each */
 
 enum slot_state {
 	SLOT_FREE,
@@ -43,6 +43,7 @@ struct slot {
 	struct stream_lease lease;
 	enum slot_state state;
 	uint16_t index;          /* the TTAG of its R2T */
+	uint16_t next_of_cids;   /* in its chain: index + 1 of a slot; 0: none */
 	bool has_r2t;            /* data is awaited by R2T, not in the capsule */
 	bool is_damaged;         /* a digest of its data was wrong */
 	uint32_t received_bytes; /* of the data that the R2T asked for */
@@ -95,7 +96,8 @@ struct tcp_controller_queue {
 	struct loop_task closed_task;
 	const char *reason;
 	char reason_text[REASON_BYTES]; /* one that is not a constant */
-	uint64_t cids[CID_WORDS];       /* a bit for each command that is owed a completion */
+	/* The commands that are owed a completion, by CID: each chain's first as in next_of_cids. */
+	uint16_t first_of_cids[CID_CHAINS];
 };
 
 static inline struct request *slot_request(struct slot *slot)
@@ -140,15 +142,41 @@ void controller_refuse(struct slot *slot, uint16_t status);
 /** Put a completion for @command, whose CID is that of another in flight. */
 void controller_refuse_cid(struct tcp_controller_queue *queue, const struct nvme_command *command);
 
-/** Whether a command of this @cid is owed a completion; note that one is, or no longer is. */
-static inline bool controller_has_cid(const struct tcp_controller_queue *queue, uint16_t cid)
+/** @return the slot whose command is owed a completion and has this @cid, or NULL. */
+static inline struct slot *controller_slot_of_cid(const struct tcp_controller_queue *queue,
+	uint16_t cid)
 {
-	return (queue->cids[cid / 64] >> cid % 64 & 1) != 0;
+	unsigned next = queue->first_of_cids[cid % CID_CHAINS];
+
+	while (next != 0) {
+		struct slot *slot = queue->slots[next - 1];
+
+		if (le16_get(slot_request(slot)->command.cid) == cid)
+			return slot;
+		next = slot->next_of_cids;
+	}
+	return NULL;
 }
 
-static inline void controller_toggle_cid(struct tcp_controller_queue *queue, uint16_t cid)
+/** The slot's command is owed a completion, or no longer is. */
+static inline void controller_enter_cid(struct slot *slot)
 {
-	queue->cids[cid / 64] ^= (uint64_t)1 << cid % 64;
+	uint16_t cid = le16_get(slot_request(slot)->command.cid);
+	uint16_t *first = &slot->queue->first_of_cids[cid % CID_CHAINS];
+
+	slot->next_of_cids = *first;
+	*first = (uint16_t)(slot->index + 1);
+}
+
+static inline void controller_remove_cid(struct slot *slot)
+{
+	struct tcp_controller_queue *queue = slot->queue;
+	uint16_t cid = le16_get(slot_request(slot)->command.cid);
+	uint16_t *place = &queue->first_of_cids[cid % CID_CHAINS];
+
+	while (*place != slot->index + 1)
+		place = &queue->slots[*place - 1]->next_of_cids;
+	*place = slot->next_of_cids;
 }
 
 /** Give back what the slot holds and free it. */
@@ -176,7 +204,7 @@ static inline struct slot *controller_take_slot(struct tcp_controller_queue *que
 	queue->busy_count++;
 	queue->owing_count++;
 	slot_request(slot)->command = *command;
-	controller_toggle_cid(queue, le16_get(command->cid));
+	controller_enter_cid(slot);
 	return slot;
 }
 
@@ -184,7 +212,7 @@ static inline struct slot *controller_take_slot(struct tcp_controller_queue *que
 static inline void controller_settle(struct slot *slot)
 {
 	slot->queue->owing_count--;
-	controller_toggle_cid(slot->queue, le16_get(slot_request(slot)->command.cid));
+	controller_remove_cid(slot);
 }
 
 /** The host broke a rule: say so in a TermReq and end (struct receiver_handler.fault). */

@@ -171,17 +171,10 @@ static void begin_end(struct tcp_controller_queue *queue, const char *reason, ui
 
 struct request *tcp_controller_queue_find(struct tcp_controller_queue *queue, uint16_t cid)
 {
-	/* A host may ask for many that are not there. */
-	if (!controller_has_cid(queue, cid))
-		return NULL;
-	for (unsigned i = 0; i < queue->slot_count; i++) {
-		struct slot *slot = queue->slots[i];
+	struct slot *slot = controller_slot_of_cid(queue, cid);
 
-		if (slot != NULL && slot->state != SLOT_FREE && slot->state != SLOT_SENDING &&
-			le16_get(slot_request(slot)->command.cid) == cid)
-			return slot_request(slot);
-	}
-	return NULL;
+	/* One that is being begun is not above yet. */
+	return slot != NULL && slot->state != SLOT_FREE ? slot_request(slot) : NULL;
 }
 
 void tcp_controller_queue_end(struct tcp_controller_queue *queue, const char *reason)

@@ -328,6 +328,31 @@ static void test_controller_queue_finds_a_request_when_it_is_above_or_awaits_its
 	controller_peer_end(&peer);
 }
 
+/* As far apart as any two CIDs that share what they are found by. */
+static void test_controller_queue_tells_commands_apart_when_their_cids_are_alike(void **state)
+{
+	static const uint16_t order[] = {0x3001, 0x0001, 0xf001, 0x1001};
+	struct controller_peer peer;
+
+	(void)state;
+	controller_peer_open(&peer, NULL, NULL);
+	controller_peer_connect(&peer, 8, false);
+	peer.is_holding = true;
+	peer.is_quiet = true;
+	/* Twice, so that slots are used again. */
+	for (unsigned round = 0; round < 2; round++) {
+		for (unsigned i = 0; i < ARRAY_LENGTH(order); i++)
+			send_command(&peer, 0, order[i], 0);
+		for (unsigned done = 0; done < ARRAY_LENGTH(order); done++) {
+			for (unsigned i = 0; i < ARRAY_LENGTH(order); i++)
+				expect_found(&peer, order[i], i >= done);
+			expect_found(&peer, 0x2001, false);
+			controller_peer_complete(&peer, order[done]);
+		}
+	}
+	controller_peer_end(&peer);
+}
+
 static void test_controller_queue_sends_what_is_completed_when_it_is_ended(void **state)
 {
 	struct controller_peer peer;
@@ -427,6 +452,8 @@ int main(void)
 			test_controller_queue_closes_when_more_commands_come_than_it_holds),
 		cmocka_unit_test(
 			test_controller_queue_finds_a_request_when_it_is_above_or_awaits_its_data),
+		cmocka_unit_test(
+			test_controller_queue_tells_commands_apart_when_their_cids_are_alike),
 		cmocka_unit_test(test_controller_queue_sends_what_is_completed_when_it_is_ended),
 		cmocka_unit_test(
 			test_controller_queue_withdraws_a_request_when_its_begin_or_execute_ends_it),

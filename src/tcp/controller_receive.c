@@ -136,7 +136,7 @@ static struct slot *begin_request(struct tcp_controller_queue *queue, const stru
 	if (++queue->sqhd == queue->entries)
 		queue->sqhd = 0;
 	memcpy(&command, pdu->header + sizeof(struct pdu_common), sizeof(command));
-	if (controller_has_cid(queue, le16_get(command.cid))) {
+	if (controller_slot_of_cid(queue, le16_get(command.cid)) != NULL) {
 		controller_refuse_cid(queue, &command);
 		return NULL;
 	}
