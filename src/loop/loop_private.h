@@ -47,6 +47,7 @@ struct loop {
 	unsigned polls_left;       /* of it, before epoll is asked again */
 
 	void *receive_buffer; /* of all socket streams, made by the first of them, freed here */
+	size_t kept_bytes;    /* received, and kept by its streams for paused users (stream.c) */
 };
 
 /** Wait as step 2 says: fetch events into loop->events. @return 0 or -errno. */

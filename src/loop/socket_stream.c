@@ -35,6 +35,16 @@ static struct socket_stream *socket_stream_of(const struct stream *stream)
 	return container_of((uintptr_t)stream, struct socket_stream, stream);
 }
 
+/* @return how much to receive, of which @direct_bytes go to the direct place. */
+static size_t socket_stream_share(const struct loop *loop, size_t direct_bytes)
+{
+	size_t others = SOCKET_RECEIVE_BYTES - direct_bytes;
+
+	if (loop->kept_bytes >= SOCKET_KEPT_SHARE && others > SOCKET_RECEIVE_SCARCE_BYTES)
+		others = SOCKET_RECEIVE_SCARCE_BYTES;
+	return direct_bytes + others;
+}
+
 /* Receive once. @return whether anything came. */
 static bool socket_stream_receive_once(struct socket_stream *socket)
 {
@@ -42,9 +52,10 @@ static bool socket_stream_receive_once(struct socket_stream *socket)
 	size_t direct_bytes = stream->direct_bytes < SOCKET_RECEIVE_BYTES ? stream->direct_bytes
 									  : SOCKET_RECEIVE_BYTES;
 	uint8_t *buffer = stream->output.loop->receive_buffer;
+	size_t share = socket_stream_share(stream->output.loop, direct_bytes);
 	struct iovec places[2] = {
 		{stream->direct, direct_bytes},
-		{buffer, SOCKET_RECEIVE_BYTES - direct_bytes},
+		{buffer, share - direct_bytes},
 	};
 	struct msghdr message = {.msg_iov = places, .msg_iovlen = 2};
 	ssize_t got;
@@ -75,8 +86,8 @@ static bool socket_stream_receive_once(struct socket_stream *socket)
 	if (bytes < direct_bytes)
 		direct_bytes = bytes;
 	if (stream_deliver(stream, direct_bytes, buffer, bytes - direct_bytes) &&
-		(bytes == SOCKET_RECEIVE_BYTES || stream->direct_bytes > 0 ||
-			socket->is_end_announced || stream->send_error != 0))
+		(bytes == share || stream->direct_bytes > 0 || socket->is_end_announced ||
+			stream->send_error != 0))
 		stream_receive_again(stream);
 	return true;
 }

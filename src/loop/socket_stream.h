@@ -13,6 +13,12 @@ struct stream;
 
 #define SOCKET_RECEIVE_BYTES (256u << 10)
 
+/* What paused users leave untaken is memory that peers fill. When the streams of a loop keep
+ * SOCKET_KEPT_SHARE of it, each receives only SOCKET_RECEIVE_SCARCE_BYTES at a time to be taken or
+ * kept: the rest stays in the socket. What goes to a direct place does not count. */
+#define SOCKET_KEPT_SHARE           (4u << 20)
+#define SOCKET_RECEIVE_SCARCE_BYTES (16u << 10)
+
 /** Make a stream of a connected socket (TCP: TCP_NODELAY is set). Takes @fd on success only.
  *  @return 0 and the stream, to be started and freed by the caller, or -errno. */
 int socket_stream_adopt(struct loop *loop, int fd, struct stream **ret_stream)

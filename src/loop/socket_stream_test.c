@@ -15,9 +15,9 @@
 
 #include "base/cleanup.h"
 #include "loop/address.h"
-#include "loop/loop.h"
+#include "loop/loop_private.h"
 #include "loop/memory_stream.h"
-#include "loop/stream.h"
+#include "loop/stream_private.h"
 #include "test/loop/stream_probe.h"
 
 static bool is_opened(void *context)
@@ -218,6 +218,104 @@ static void test_socket_stream_has_no_address_when_it_is_no_socket(void **state)
 	loop_free(loop);
 }
 
+#define HOLDERS      100
+#define HOLDER_BYTES (128u << 10)
+
+/* A user that takes nothing at first, and the other end of its stream. */
+struct holder {
+	struct stream *stream;
+	int peer;
+	bool is_taking;
+	size_t sent_bytes, received_bytes;
+};
+
+static size_t holder_received(void *context, size_t direct_bytes, const uint8_t *data, size_t bytes)
+{
+	struct holder *holder = context;
+
+	assert_int_equal(direct_bytes, 0);
+	if (!holder->is_taking) {
+		stream_pause(holder->stream);
+		return 0;
+	}
+	for (size_t i = 0; i < bytes; i++)
+		assert_int_equal(data[i], (uint8_t)((holder->received_bytes + i) % 251));
+	holder->received_bytes += bytes;
+	return bytes;
+}
+
+static void holder_closed(void *context, int error)
+{
+	(void)context;
+	(void)error;
+	fail();
+}
+
+static const struct stream_handler holder_handler = {
+	.received = holder_received,
+	.closed = holder_closed,
+};
+
+/* Its peer has sent as much as the kernel takes, at most HOLDER_BYTES. */
+static void holder_open(struct holder *holder, struct loop *loop)
+{
+	static uint8_t bytes[HOLDER_BYTES];
+	ssize_t sent;
+	int fds[2];
+
+	for (size_t i = 0; i < sizeof(bytes); i++)
+		bytes[i] = (uint8_t)(i % 251);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+	assert_int_equal(socket_stream_adopt(loop, fds[0], &holder->stream), 0);
+	holder->peer = fds[1];
+	while (holder->sent_bytes < HOLDER_BYTES &&
+		(sent = send(holder->peer, bytes + holder->sent_bytes,
+			 HOLDER_BYTES - holder->sent_bytes, MSG_DONTWAIT)) > 0)
+		holder->sent_bytes += (size_t)sent;
+	assert_true(holder->sent_bytes > SOCKET_RECEIVE_SCARCE_BYTES);
+	stream_start(holder->stream, &holder_handler, holder);
+}
+
+static bool has_all(void *context)
+{
+	const struct holder *holder = context;
+
+	return holder->received_bytes == holder->sent_bytes;
+}
+
+static void test_socket_stream_leaves_bytes_in_the_socket_when_many_users_are_paused(void **state)
+{
+	struct holder *holders = calloc(HOLDERS, sizeof(*holders));
+	struct loop *loop = loop_open();
+	size_t kept_bytes = 0;
+
+	(void)state;
+	assert_non_null(holders);
+	for (unsigned i = 0; i < HOLDERS; i++)
+		holder_open(&holders[i], loop);
+	loop_run_idle(loop);
+	for (unsigned i = 0; i < HOLDERS; i++)
+		kept_bytes += holders[i].stream->kept_bytes;
+	assert_true(kept_bytes >= SOCKET_KEPT_SHARE);
+	assert_true(kept_bytes <=
+		SOCKET_KEPT_SHARE + SOCKET_RECEIVE_BYTES + HOLDERS * SOCKET_RECEIVE_SCARCE_BYTES);
+	assert_int_equal(loop->kept_bytes, kept_bytes);
+
+	/* All of it comes in the end; what is kept by a stream that is freed goes with it. */
+	for (unsigned i = 0; i < HOLDERS; i++) {
+		holders[i].is_taking = true;
+		if (i % 2 == 0) {
+			stream_resume(holders[i].stream);
+			loop_run_until(loop, has_all, &holders[i]);
+		}
+		stream_free(holders[i].stream);
+		assert_int_equal(close(holders[i].peer), 0);
+	}
+	assert_int_equal(loop->kept_bytes, 0);
+	loop_free(loop);
+	free(holders);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -227,6 +325,8 @@ int main(void)
 		cmocka_unit_test(test_socket_stream_gives_the_last_words_when_sending_fails),
 		cmocka_unit_test(test_socket_stream_leaves_the_descriptor_when_it_cannot_adopt_it),
 		cmocka_unit_test(test_socket_stream_has_no_address_when_it_is_no_socket),
+		cmocka_unit_test(
+			test_socket_stream_leaves_bytes_in_the_socket_when_many_users_are_paused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

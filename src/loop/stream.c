@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "loop/loop_private.h"
 #include "loop/stream_private.h"
 
 static_assert(offsetof(struct stream, output) == 0, "stream_output() takes it for the first");
@@ -33,6 +34,7 @@ static void stream_disconnect(struct stream *stream)
 
 static void stream_drop_kept(struct stream *stream)
 {
+	stream->output.loop->kept_bytes -= stream->kept_offset + stream->kept_bytes;
 	free(stream->kept);
 	stream->kept = NULL;
 	stream->kept_offset = 0;
@@ -71,6 +73,7 @@ static bool stream_keep(struct stream *stream, const uint8_t *data, size_t bytes
 	memcpy(stream->kept, data, bytes);
 	stream->kept_offset = 0;
 	stream->kept_bytes = bytes;
+	stream->output.loop->kept_bytes += bytes;
 	return true;
 }
 

@@ -63,7 +63,7 @@ struct stream {
 	int send_error; /* sending failed; what the peer said before is still received */
 	uint8_t *direct;
 	size_t direct_bytes;
-	uint8_t *kept; /* received, not taken by a paused user */
+	uint8_t *kept; /* received, not taken by a paused user; counted in loop->kept_bytes */
 	size_t kept_offset, kept_bytes;
 	struct loop_task go_on; /* redeliver, receive again, or end */
 	char peer_name[ADDRESS_TEXT_MAX];
