@@ -144,8 +144,7 @@ static ssize_t receive(struct link *link, void *to, size_t bytes, bool may_spin)
 	return received < 0 ? -errno : received;
 }
 
-/* @param is_exact no byte beyond is received */
-static int fill(struct link *link, size_t bytes, bool is_exact)
+int link_fill(struct link *link, size_t bytes)
 {
 	bool may_spin = true;
 	int error;
@@ -156,9 +155,8 @@ static int fill(struct link *link, size_t bytes, bool is_exact)
 	if (error != 0)
 		return error;
 	while (link_byte_count(link) < bytes) {
-		size_t room_bytes =
-			is_exact ? bytes - link_byte_count(link) : link->buffer_bytes - link->end;
-		ssize_t received = receive(link, link->buffer + link->end, room_bytes, may_spin);
+		ssize_t received = receive(link, link->buffer + link->end,
+			link->buffer_bytes - link->end, may_spin);
 
 		if (received < 0)
 			return (int)received;
@@ -166,16 +164,6 @@ static int fill(struct link *link, size_t bytes, bool is_exact)
 		may_spin = false;
 	}
 	return 0;
-}
-
-int link_fill(struct link *link, size_t bytes)
-{
-	return fill(link, bytes, false);
-}
-
-int link_fill_exactly(struct link *link, size_t bytes)
-{
-	return fill(link, bytes, true);
 }
 
 int link_read(struct link *link, void *to, size_t bytes)

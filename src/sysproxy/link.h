@@ -47,9 +47,6 @@ int link_send(struct link *link, struct iovec *parts, unsigned part_count)
  *  @return 0, -EPIPE when the peer ended before, -EINTR (see sleep_mask), -ENOMEM or -errno. */
 int link_fill(struct link *link, size_t bytes) __attribute__((warn_unused_result));
 
-/** As above, but no byte beyond @bytes is received. */
-int link_fill_exactly(struct link *link, size_t bytes) __attribute__((warn_unused_result));
-
 /** @return the bytes in the buffer. */
 static inline uint8_t *link_bytes(const struct link *link)
 {

@@ -45,22 +45,6 @@ static void test_link_keeps_what_came_beyond_when_it_is_filled(void **state)
 	close(peer);
 }
 
-static void test_link_takes_no_byte_beyond_when_it_is_filled_exactly(void **state)
-{
-	struct link link;
-	char rest[8];
-	int peer;
-
-	(void)state;
-	make_pair(&link, &peer);
-	assert_int_equal(write(peer, "abcdefgh", 8), 8);
-	assert_int_equal(link_fill_exactly(&link, 3), 0);
-	assert_int_equal(link_byte_count(&link), 3);
-	assert_int_equal(recv(link.fd, rest, sizeof(rest), MSG_DONTWAIT), 5);
-	link_deinit(&link);
-	close(peer);
-}
-
 struct sender {
 	int fd;
 	const uint8_t *bytes;
@@ -190,7 +174,6 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_link_keeps_what_came_beyond_when_it_is_filled),
-		cmocka_unit_test(test_link_takes_no_byte_beyond_when_it_is_filled_exactly),
 		cmocka_unit_test(test_link_grows_its_buffer_when_a_frame_is_large),
 		cmocka_unit_test(test_link_sends_every_byte_when_the_socket_takes_few),
 		cmocka_unit_test(test_link_says_so_when_the_peer_has_gone),

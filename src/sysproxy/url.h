@@ -18,7 +18,7 @@ struct sysproxy_url {
 	unsigned address_count; /* of unix:// 1, of tcp:// as many as the name has */
 	struct address addresses[ADDRESS_RESOLVE_MAX];
 	/* The URL again, so that it means the same after chdir(): a unix path is absolute. */
-	char text[16 + URL_PATH_MAX];
+	char text[URL_ADDRESS_TEXT_MAX + 16];
 };
 
 /** Parse @text and look its host up, which may block. A tcp:// host must be this machine, since nobody
