@@ -104,7 +104,8 @@ int ferry_copyin(struct ferry_lwp *lwp, uint64_t address, void *to, size_t bytes
 int ferry_copyinstr(struct ferry_lwp *lwp, uint64_t address, char *to, size_t bytes,
 	size_t *ret_bytes) __attribute__((warn_unused_result));
 
-/** Copy @bytes bytes to the client's memory. With the extension they travel with the reply.
+/** Copy @bytes bytes to the client's memory. With the extension they travel with the reply. What lies
+ *  at @from must not change until this returns, even while it waits (block()).
  *  @return 0 or -EFAULT. */
 int ferry_copyout(struct ferry_lwp *lwp, const void *from, uint64_t address, size_t bytes)
 	__attribute__((warn_unused_result));
@@ -127,7 +128,7 @@ void *ferry_copyout_place(struct ferry_lwp *lwp, uint64_t address, size_t bytes)
 void ferry_copyout_trim(struct ferry_lwp *lwp, size_t bytes);
 
 /** Have the client map @bytes bytes of zeroed memory, readable and writable, not shared.
- *  @param ret_address where it is
+ *  @param ret_address where it is; ferry_copyout() may fill it as long as the call lasts
  *  @return 0, -ENOMEM (the client could not), -EFAULT (the client has gone). */
 int ferry_anonmmap(struct ferry_lwp *lwp, size_t bytes, uint64_t *ret_address)
 	__attribute__((warn_unused_result));

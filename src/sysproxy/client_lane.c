@@ -101,7 +101,7 @@ struct client_lane *lane_get(struct ferry_sysproxy *client, int *ret_error)
 }
 
 static int serve(struct client_lane *lane, const struct wire_frame *frame,
-	const struct ferry_sysproxy_call *call)
+	struct memory_scope *scope)
 {
 	struct memory_answer answer;
 	struct memory_copy copy;
@@ -116,7 +116,7 @@ static int serve(struct client_lane *lane, const struct wire_frame *frame,
 		return error;
 	if (copy.call != atomic_load_explicit(&lane->number, memory_order_relaxed))
 		return -EPROTO;
-	error = memory_serve(&lane->link, frame, &copy, call, &answer);
+	error = memory_serve(&lane->link, frame, &copy, scope, &answer);
 	if (error != 0)
 		return error;
 	return link_send(&lane->link, answer.parts, answer.part_count);
@@ -148,6 +148,7 @@ static int take_header(struct client_lane *lane, struct wire_frame *ret_frame)
 /* Wait for the answer, serving what the call needs meanwhile. */
 static int await(struct client_lane *lane, struct ferry_sysproxy_call *call)
 {
+	struct memory_scope scope = {.call = call};
 	struct wire_frame frame;
 	int error;
 
@@ -156,7 +157,7 @@ static int await(struct client_lane *lane, struct ferry_sysproxy_call *call)
 		if (error != 0)
 			return error;
 		if (frame.class == WIRE_REQUEST) {
-			error = serve(lane, &frame, call);
+			error = serve(lane, &frame, &scope);
 			if (error != 0)
 				return error;
 			continue;

@@ -97,17 +97,31 @@ int memory_check(const struct ferry_sysproxy_call *call, const struct client_gra
 	return 0;
 }
 
-const uint8_t *memory_end(const struct ferry_sysproxy_call *call, uint64_t address, unsigned flag)
+/* @return the end of @memory if @address lies in it, else NULL. */
+static const uint8_t *end_of(const struct iovec *memory, uint64_t address)
 {
-	for (unsigned i = 0; i < call->range_count; i++) {
-		const struct ferry_sysproxy_range *range = &call->ranges[i];
-		uint64_t start = (uintptr_t)range->address;
+	uint64_t start = (uintptr_t)memory->iov_base;
 
-		if ((range->flags & flag) != 0 && address >= start &&
-			address - start < range->bytes)
-			return (const uint8_t *)range->address + range->bytes;
+	return address >= start && address - start < memory->iov_len
+		? (const uint8_t *)memory->iov_base + memory->iov_len
+		: NULL;
+}
+
+const uint8_t *memory_end(const struct memory_scope *scope, uint64_t address, unsigned flag)
+{
+	const uint8_t *end = NULL;
+
+	for (unsigned i = 0; i < scope->call->range_count && end == NULL; i++) {
+		const struct ferry_sysproxy_range *range = &scope->call->ranges[i];
+
+		if ((range->flags & flag) != 0)
+			end = end_of(&(struct iovec){range->address, range->bytes}, address);
 	}
-	return NULL;
+	for (unsigned i = 0; i < scope->mapped_count && end == NULL; i++) {
+		if (flag == FERRY_SYSPROXY_OUT)
+			end = end_of(&scope->mapped[i], address);
+	}
+	return end;
 }
 
 /* The frame of a call */
@@ -204,14 +218,14 @@ int memory_take_copy(struct link *link, const struct wire_frame *frame,
 
 /* What both kinds of COPYIN send. @return 0 or EFAULT. */
 static uint32_t serve_copyin(const struct wire_frame *frame, const struct memory_copy *copy,
-	const struct ferry_sysproxy_call *call, struct iovec *data)
+	const struct memory_scope *scope, struct iovec *data)
 {
 	const uint8_t *start = (const uint8_t *)(uintptr_t)copy->address, *end = NULL, *nul;
 	bool is_string = frame->type == WIRE_COPYINSTR || frame->type == WIRE_CALL_COPYINSTR;
 	size_t bytes;
 
-	if (call != NULL)
-		end = memory_end(call, copy->address, FERRY_SYSPROXY_IN);
+	if (scope != NULL)
+		end = memory_end(scope, copy->address, FERRY_SYSPROXY_IN);
 	if (end == NULL)
 		return copy->bytes == 0 ? 0 : EFAULT;
 	bytes = (size_t)(end - start);
@@ -244,13 +258,13 @@ static int discard(struct link *link, size_t bytes)
 }
 
 static int serve_copyout(struct link *link, const struct memory_copy *copy,
-	const struct ferry_sysproxy_call *call, uint32_t *ret_error)
+	const struct memory_scope *scope, uint32_t *ret_error)
 {
 	uint8_t *start = (uint8_t *)(uintptr_t)copy->address;
 	const uint8_t *end = NULL;
 
-	if (call != NULL)
-		end = memory_end(call, copy->address, FERRY_SYSPROXY_OUT);
+	if (scope != NULL)
+		end = memory_end(scope, copy->address, FERRY_SYSPROXY_OUT);
 	*ret_error = EFAULT;
 	if (end == NULL || copy->bytes > (size_t)(end - start) ||
 		!memory_is_writable(start, copy->bytes))
@@ -259,17 +273,19 @@ static int serve_copyout(struct link *link, const struct memory_copy *copy,
 	return link_read(link, start, copy->bytes);
 }
 
-static uint32_t serve_anonmmap(const struct memory_copy *copy,
-	const struct ferry_sysproxy_call *call, uint64_t *ret_address)
+static uint32_t serve_anonmmap(const struct memory_copy *copy, struct memory_scope *scope,
+	uint64_t *ret_address)
 {
 	void *memory = MAP_FAILED;
 
 	*ret_address = 0;
-	if (call != NULL && copy->bytes > 0 && copy->bytes <= CLIENT_ANONMMAP_MAX)
+	if (scope != NULL && scope->mapped_count < MEMORY_MAPPED_MAX && copy->bytes > 0 &&
+		copy->bytes <= CLIENT_ANONMMAP_MAX)
 		memory = mmap(NULL, copy->bytes, PROT_READ | PROT_WRITE,
 			MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (memory == MAP_FAILED)
 		return ENOMEM;
+	scope->mapped[scope->mapped_count++] = (struct iovec){memory, copy->bytes};
 	*ret_address = (uintptr_t)memory;
 	return 0;
 }
@@ -316,7 +332,7 @@ int memory_serve(struct link *link, const struct wire_frame *frame, const struct
 	case WIRE_CALL_COPYIN:
 	case WIRE_CALL_COPYINSTR:
 		/* 0.4 has no word for EFAULT: an answer that is too short. */
-		failure = serve_copyin(frame, copy, call, &data);
+		failure = serve_copyin(frame, copy, scope, &data);
 		if (data.iov_len > WIRE_COPY_MAX)
 			return -EPROTO;
 		break;
@@ -328,11 +344,11 @@ int memory_serve(struct link *link, const struct wire_frame *frame, const struct
 						     : sizeof(struct wire_copy)) !=
 			frame->bytes - WIRE_HEADER_BYTES)
 			return -EPROTO;
-		error = serve_copyout(link, copy, call, &failure);
+		error = serve_copyout(link, copy, scope, &failure);
 		break;
 	case WIRE_ANONMMAP:
 	case WIRE_CALL_ANONMMAP:
-		failure = serve_anonmmap(copy, call, &address);
+		failure = serve_anonmmap(copy, scope, &address);
 		break;
 	case WIRE_HANDSHAKE:
 	case WIRE_SYSCALL:

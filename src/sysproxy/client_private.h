@@ -116,9 +116,18 @@ int client_error_of(uint32_t wire_error);
 int memory_check(const struct ferry_sysproxy_call *call, const struct client_grant *grant)
 	__attribute__((warn_unused_result));
 
-/** @return the end of the declared memory that begins at or before @address, allowed to be used as
- *  @flag; NULL if @address is not in such memory. */
-const uint8_t *memory_end(const struct ferry_sysproxy_call *call, uint64_t address, unsigned flag);
+#define MEMORY_MAPPED_MAX 8 /* ANONMMAPs in the course of one call */
+
+/* What a call in progress lets the server touch: its ranges, and what was mapped for it. */
+struct memory_scope {
+	struct ferry_sysproxy_call *call;
+	unsigned mapped_count;
+	struct iovec mapped[MEMORY_MAPPED_MAX];
+};
+
+/** @return the end of the memory in @scope that @address lies in and that may be used as @flag; NULL if
+ *  there is none. */
+const uint8_t *memory_end(const struct memory_scope *scope, uint64_t address, unsigned flag);
 
 /** @return whether the memory can be written to, without changing it. */
 bool memory_is_writable(void *address, size_t bytes);
@@ -148,8 +157,8 @@ struct memory_copy {
 int memory_take_copy(struct link *link, const struct wire_frame *frame,
 	struct memory_copy *ret_copy) __attribute__((warn_unused_result));
 
-/** Serve it for @call (NULL: no call has declared what it is about; its memory is EFAULT).
- *  @return 0 with the answer to be sent before @call ends, or -errno: the link is of no more use. */
+/** Serve it in @scope (NULL: no call has declared what it is about; its memory is EFAULT).
+ *  @return 0 with the answer to be sent before the call ends, or -errno: the link is of no more use. */
 int memory_serve(struct link *link, const struct wire_frame *frame, const struct memory_copy *copy,
 	const struct ferry_sysproxy_call *call, struct memory_answer *ret_answer)
 	__attribute__((warn_unused_result));

@@ -31,7 +31,7 @@ struct waiter {
 	struct list entry;
 	pthread_cond_t wake;
 	uint64_t number;
-	struct ferry_sysproxy_call *call; /* NULL: for a PREFORK */
+	struct memory_scope scope; /* its call is NULL for a PREFORK */
 	struct wire_cookie cookie;
 	bool is_done;
 	int error;
@@ -121,25 +121,25 @@ static struct waiter *find_waiter(struct session *session, uint64_t number)
 }
 
 /* Whose memory a copy is about: the extension says so; on 0.4 it is any call that declared it. */
-static const struct ferry_sysproxy_call *find_declaring(struct session *session,
-	const struct wire_frame *frame, const struct memory_copy *copy)
+static struct memory_scope *find_declaring(struct session *session, const struct wire_frame *frame,
+	const struct memory_copy *copy)
 {
 	bool is_out = frame->type == WIRE_COPYOUT || frame->type == WIRE_COPYOUTSTR;
 	struct waiter *waiter;
 
 	if (frame->type >= WIRE_CALL_COPYIN) {
 		waiter = find_waiter(session, copy->call);
-		return waiter != NULL ? waiter->call : NULL;
+		return waiter != NULL && waiter->scope.call != NULL ? &waiter->scope : NULL;
 	}
 	for (struct list *link = session->waiters.next; link != &session->waiters;
 		link = link->next) {
 		waiter = container_of(link, struct waiter, entry);
-		if (waiter->call == NULL || waiter->is_done)
+		if (waiter->scope.call == NULL || waiter->is_done)
 			continue;
 		if (frame->type == WIRE_ANONMMAP ||
-			memory_end(waiter->call, copy->address,
+			memory_end(&waiter->scope, copy->address,
 				is_out ? FERRY_SYSPROXY_OUT : FERRY_SYSPROXY_IN) != NULL)
-			return waiter->call;
+			return &waiter->scope;
 	}
 	return NULL;
 }
@@ -147,7 +147,7 @@ static const struct ferry_sysproxy_call *find_declaring(struct session *session,
 /* Nobody's call ends while this happens: only the receiver ends them. */
 static int serve(struct session *session, const struct wire_frame *frame)
 {
-	const struct ferry_sysproxy_call *call;
+	struct memory_scope *scope;
 	struct memory_answer answer;
 	struct memory_copy copy;
 	int error;
@@ -160,9 +160,9 @@ static int serve(struct session *session, const struct wire_frame *frame)
 	if (error != 0)
 		return error;
 	(void)pthread_mutex_lock(&session->mutex);
-	call = find_declaring(session, frame, &copy);
+	scope = find_declaring(session, frame, &copy);
 	(void)pthread_mutex_unlock(&session->mutex);
-	error = memory_serve(&session->link, frame, &copy, call, &answer);
+	error = memory_serve(&session->link, frame, &copy, scope, &answer);
 	if (error != 0)
 		return error;
 	return send_parts(session, answer.parts, answer.part_count);
@@ -174,21 +174,21 @@ static int take_answer(struct session *session, const struct wire_frame *frame,
 	if (frame->class == WIRE_ERROR) {
 		int error = client_error_of(frame->aux);
 
-		if (waiter->call == NULL) {
+		if (waiter->scope.call == NULL) {
 			waiter->error = error;
 			return 0;
 		}
-		waiter->call->error = -error;
-		waiter->call->values[0] = waiter->call->values[1] = 0;
+		waiter->scope.call->error = -error;
+		waiter->scope.call->values[0] = waiter->scope.call->values[1] = 0;
 		return 0;
 	}
-	if (waiter->call == NULL)
+	if (waiter->scope.call == NULL)
 		return frame->type == WIRE_PREFORK
 			? link_read(&session->link, &waiter->cookie, sizeof(waiter->cookie))
 			: -EPROTO;
 	if (frame->type != (session->grant.is_extended ? WIRE_CALL : WIRE_SYSCALL))
 		return -EPROTO;
-	return memory_take_reply(&session->link, frame, waiter->call);
+	return memory_take_reply(&session->link, frame, waiter->scope.call);
 }
 
 static int receive_answer(struct session *session, const struct wire_frame *frame)
@@ -315,7 +315,7 @@ static int request(struct session *session, struct waiter *waiter, struct iovec 
 static void waiter_init(struct session *session, struct waiter *waiter,
 	struct ferry_sysproxy_call *call)
 {
-	*waiter = (struct waiter){.call = call};
+	*waiter = (struct waiter){.scope.call = call};
 	list_init(&waiter->entry);
 	(void)pthread_cond_init(&waiter->wake, NULL);
 	(void)pthread_mutex_lock(&session->mutex);
@@ -394,7 +394,7 @@ void session_cancel_call(struct session *session, const struct ferry_sysproxy_ca
 		link = link->next) {
 		struct waiter *waiter = container_of(link, struct waiter, entry);
 
-		if (waiter->call == call && !waiter->is_done)
+		if (waiter->scope.call == call && !waiter->is_done)
 			number = waiter->number;
 	}
 	(void)pthread_mutex_unlock(&session->mutex);
