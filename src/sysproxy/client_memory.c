@@ -318,7 +318,7 @@ static void finish_answer(struct memory_answer *answer, const struct wire_frame 
 }
 
 int memory_serve(struct link *link, const struct wire_frame *frame, const struct memory_copy *copy,
-	const struct ferry_sysproxy_call *call, struct memory_answer *ret_answer)
+	struct memory_scope *scope, struct memory_answer *ret_answer)
 {
 	struct iovec data = {0};
 	uint64_t address = 0;

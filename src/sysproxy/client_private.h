@@ -160,7 +160,7 @@ int memory_take_copy(struct link *link, const struct wire_frame *frame,
 /** Serve it in @scope (NULL: no call has declared what it is about; its memory is EFAULT).
  *  @return 0 with the answer to be sent before the call ends, or -errno: the link is of no more use. */
 int memory_serve(struct link *link, const struct wire_frame *frame, const struct memory_copy *copy,
-	const struct ferry_sysproxy_call *call, struct memory_answer *ret_answer)
+	struct memory_scope *scope, struct memory_answer *ret_answer)
 	__attribute__((warn_unused_result));
 
 /** Receive the response @frame of @call, its payload, and put everything in place.
