@@ -31,7 +31,7 @@ static void thread_ended(void *value)
 	struct ferry_sysproxy *client = lane->client;
 
 	(void)pthread_mutex_lock(&client->mutex);
-	lane_free(lane);
+	client_lane_free(lane);
 	(void)pthread_mutex_unlock(&client->mutex);
 }
 
@@ -91,7 +91,7 @@ static int client_new(const struct ferry_sysproxy_options *options,
 
 int client_adopt(struct ferry_sysproxy *client, struct link *link, const struct client_grant *grant)
 {
-	struct session *session = session_new(client, link, grant);
+	struct client_session *session = client_session_new(client, link, grant);
 
 	if (session == NULL) {
 		link_deinit(link);
@@ -158,8 +158,8 @@ void ferry_sysproxy_close(struct ferry_sysproxy *client)
 		return;
 	(void)pthread_key_delete(client->lane_key);
 	while (!list_is_empty(&client->lanes))
-		lane_free(container_of(client->lanes.next, struct client_lane, entry));
-	session_unref(client->session);
+		client_lane_free(container_of(client->lanes.next, struct client_lane, entry));
+	client_session_unref(client->session);
 	(void)pthread_mutex_destroy(&client->mutex);
 	client_free(client);
 }
@@ -178,7 +178,7 @@ static int reconnect(struct ferry_sysproxy *client)
 	uint64_t start_ns = clock->now_ns(clock), wait_ms = 0;
 	char problem[CLIENT_ERROR_MAX];
 
-	session_unref(client->session);
+	client_session_unref(client->session);
 	client->session = NULL;
 	if (client->reconnect_ms == FERRY_SYSPROXY_NEVER || client->url.kind == SYSPROXY_URL_FD)
 		return -ENOTCONN;
@@ -209,18 +209,18 @@ static int recover(struct ferry_sysproxy *client, unsigned generation)
 /* By the session, when there is no lane. */
 static int call_by_session(struct ferry_sysproxy *client, struct ferry_sysproxy_call *call)
 {
-	struct session *session;
+	struct client_session *session;
 	int error;
 
 	(void)pthread_mutex_lock(&client->mutex);
 	session = client->session;
 	if (session != NULL)
-		session_ref(session);
+		client_session_ref(session);
 	(void)pthread_mutex_unlock(&client->mutex);
 	if (session == NULL)
 		return -ENOTCONN;
-	error = session_is_lost(session) ? -ENOTCONN : session_call(session, call);
-	session_unref(session);
+	error = client_session_is_lost(session) ? -ENOTCONN : client_session_call(session, call);
+	client_session_unref(session);
 	return error;
 }
 
@@ -229,9 +229,9 @@ static int call_once(struct ferry_sysproxy *client, struct ferry_sysproxy_call *
 	struct client_lane *lane;
 	int error;
 
-	lane = lane_get(client, &error);
+	lane = client_lane_get(client, &error);
 	if (lane != NULL)
-		return lane_call(lane, call);
+		return client_lane_call(lane, call);
 	return error != 0 ? error : call_by_session(client, call);
 }
 
@@ -264,9 +264,9 @@ void ferry_sysproxy_cancel(struct ferry_sysproxy *client, const struct ferry_sys
 			struct client_lane *lane = container_of(link, struct client_lane, entry);
 
 			if (atomic_load_explicit(&lane->call, memory_order_acquire) == call)
-				session_cancel(client->session, lane->id, lane->number);
+				client_session_cancel(client->session, lane->id, lane->number);
 		}
-		session_cancel_call(client->session, call);
+		client_session_cancel_call(client->session, call);
 	}
 	(void)pthread_mutex_unlock(&client->mutex);
 }

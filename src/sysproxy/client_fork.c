@@ -17,14 +17,14 @@
 
 static_assert(sizeof(struct ferry_sysproxy_cookie) == sizeof(struct wire_cookie), "");
 
-static struct session *take_session(struct ferry_sysproxy *client)
+static struct client_session *take_session(struct ferry_sysproxy *client)
 {
-	struct session *session;
+	struct client_session *session;
 
 	(void)pthread_mutex_lock(&client->mutex);
 	session = client->session;
 	if (session != NULL)
-		session_ref(session);
+		client_session_ref(session);
 	(void)pthread_mutex_unlock(&client->mutex);
 	return session;
 }
@@ -32,14 +32,14 @@ static struct session *take_session(struct ferry_sysproxy *client)
 int ferry_sysproxy_fork_prepare(struct ferry_sysproxy *client,
 	struct ferry_sysproxy_cookie *ret_cookie)
 {
-	struct session *session = take_session(client);
+	struct client_session *session = take_session(client);
 	struct wire_cookie cookie;
 	int error;
 
 	if (session == NULL)
 		return -ENOTCONN;
-	error = session_prefork(session, &cookie);
-	session_unref(session);
+	error = client_session_prefork(session, &cookie);
+	client_session_unref(session);
 	if (error == 0)
 		memcpy(ret_cookie->bytes, cookie.bytes, sizeof(cookie));
 	return error;
@@ -52,9 +52,9 @@ static void forget_parent(struct ferry_sysproxy *client)
 	(void)pthread_mutex_init(&client->mutex, NULL);
 	(void)pthread_setspecific(client->lane_key, NULL);
 	while (!list_is_empty(&client->lanes))
-		lane_free(container_of(client->lanes.next, struct client_lane, entry));
+		client_lane_free(container_of(client->lanes.next, struct client_lane, entry));
 	if (client->session != NULL)
-		session_abandon(TAKE(client->session));
+		client_session_abandon(TAKE(client->session));
 }
 
 int ferry_sysproxy_fork_child(struct ferry_sysproxy *client,
@@ -144,7 +144,7 @@ static char **with_entry(char *const environment[], char *entry)
 int ferry_sysproxy_exec(struct ferry_sysproxy *client, const char *path, char *const arguments[],
 	char *const environment[])
 {
-	struct session *session = take_session(client);
+	struct client_session *session = take_session(client);
 	const struct client_grant *grant = &client->grant;
 	CLEANUP(cleanup_free) char **copy = NULL;
 	char entry[64 + sizeof(client->url.text)];
@@ -152,7 +152,7 @@ int ferry_sysproxy_exec(struct ferry_sysproxy *client, const char *path, char *c
 
 	if (session == NULL)
 		return -ENOTCONN;
-	fd = session_freeze(session);
+	fd = client_session_freeze(session);
 	(void)snprintf(entry, sizeof(entry),
 		CLIENT_FD_VARIABLE "=%d,%d,%" PRIu32 ",%" PRIu32 ",%" PRIu32 ",%s", fd,
 		grant->is_extended, grant->carried_max, grant->ranges_max, grant->lanes_max,
@@ -167,8 +167,8 @@ int ferry_sysproxy_exec(struct ferry_sysproxy *client, const char *path, char *c
 		error = -errno;
 		(void)fcntl(fd, F_SETFD, FD_CLOEXEC);
 	}
-	session_thaw(session);
-	session_unref(session);
+	client_session_thaw(session);
+	client_session_unref(session);
 	return error;
 }
 

@@ -20,7 +20,7 @@ static uint64_t now_ns(void)
 	return clock->now_ns(clock);
 }
 
-void lane_free(struct client_lane *lane)
+void client_lane_free(struct client_lane *lane)
 {
 	list_remove(&lane->entry);
 	if (lane->generation == atomic_load(&lane->client->generation))
@@ -35,7 +35,7 @@ static void drop_lane(struct client_lane *lane)
 
 	(void)pthread_setspecific(client->lane_key, NULL);
 	(void)pthread_mutex_lock(&client->mutex);
-	lane_free(lane);
+	client_lane_free(lane);
 	(void)pthread_mutex_unlock(&client->mutex);
 }
 
@@ -69,7 +69,7 @@ static int make_lane(struct ferry_sysproxy *client, struct client_lane **ret_lan
 	return 0;
 }
 
-struct client_lane *lane_get(struct ferry_sysproxy *client, int *ret_error)
+struct client_lane *client_lane_get(struct ferry_sysproxy *client, int *ret_error)
 {
 	struct client_lane *lane = pthread_getspecific(client->lane_key);
 	uint64_t time_ns = now_ns();
@@ -101,22 +101,22 @@ struct client_lane *lane_get(struct ferry_sysproxy *client, int *ret_error)
 }
 
 static int serve(struct client_lane *lane, const struct wire_frame *frame,
-	struct memory_scope *scope)
+	struct client_memory_scope *scope)
 {
-	struct memory_answer answer;
-	struct memory_copy copy;
+	struct client_memory_answer answer;
+	struct client_memory_copy copy;
 	int error;
 
 	if (frame->type == WIRE_RAISE) {
 		client_raise(lane->client, (int)frame->aux);
 		return 0;
 	}
-	error = memory_take_copy(&lane->link, frame, &copy);
+	error = client_memory_take_copy(&lane->link, frame, &copy);
 	if (error != 0)
 		return error;
 	if (copy.call != atomic_load_explicit(&lane->number, memory_order_relaxed))
 		return -EPROTO;
-	error = memory_serve(&lane->link, frame, &copy, scope, &answer);
+	error = client_memory_serve(&lane->link, frame, &copy, scope, &answer);
 	if (error != 0)
 		return error;
 	return link_send(&lane->link, answer.parts, answer.part_count);
@@ -133,7 +133,7 @@ static int take_header(struct client_lane *lane, struct wire_frame *ret_frame)
 
 		(void)pthread_mutex_lock(&client->mutex);
 		if (client->session != NULL)
-			session_cancel(client->session, lane->id, lane->number);
+			client_session_cancel(client->session, lane->id, lane->number);
 		(void)pthread_mutex_unlock(&client->mutex);
 		error = link_fill(&lane->link, sizeof(header));
 	}
@@ -148,7 +148,7 @@ static int take_header(struct client_lane *lane, struct wire_frame *ret_frame)
 /* Wait for the answer, serving what the call needs meanwhile. */
 static int await(struct client_lane *lane, struct ferry_sysproxy_call *call)
 {
-	struct memory_scope scope = {.call = call};
+	struct client_memory_scope scope = {.call = call};
 	struct wire_frame frame;
 	int error;
 
@@ -166,7 +166,7 @@ static int await(struct client_lane *lane, struct ferry_sysproxy_call *call)
 			return -EPROTO;
 		if (frame.class == WIRE_RESPONSE)
 			return frame.type == WIRE_CALL
-				? memory_take_reply(&lane->link, &frame, call)
+				? client_memory_take_reply(&lane->link, &frame, call)
 				: -EPROTO;
 		call->error = -client_error_of(frame.aux);
 		call->values[0] = call->values[1] = 0;
@@ -174,16 +174,16 @@ static int await(struct client_lane *lane, struct ferry_sysproxy_call *call)
 	}
 }
 
-int lane_call(struct client_lane *lane, struct ferry_sysproxy_call *call)
+int client_lane_call(struct client_lane *lane, struct ferry_sysproxy_call *call)
 {
 	bool is_interruptible = (call->flags & FERRY_SYSPROXY_INTERRUPTIBLE) != 0;
 	uint64_t number = atomic_load_explicit(&lane->number, memory_order_relaxed) + 1;
-	struct memory_request request;
+	struct client_memory_request request;
 	sigset_t all, before;
-	int error = memory_check(call, &lane->grant);
+	int error = client_memory_check(call, &lane->grant);
 
 	if (error == 0)
-		error = memory_request_init(&request, call, number, &lane->grant);
+		error = client_memory_request_init(&request, call, number, &lane->grant);
 	if (error != 0)
 		return error;
 	if (is_interruptible) {
@@ -194,7 +194,7 @@ int lane_call(struct client_lane *lane, struct ferry_sysproxy_call *call)
 	atomic_store_explicit(&lane->number, number, memory_order_relaxed);
 	atomic_store_explicit(&lane->call, call, memory_order_release);
 	error = link_send(&lane->link, request.parts, request.part_count);
-	memory_request_deinit(&request);
+	client_memory_request_deinit(&request);
 	if (error == 0)
 		error = await(lane, call) != 0 ? -ECONNABORTED : 0;
 	else

@@ -55,12 +55,12 @@ static bool probe(uintptr_t address, size_t bytes, bool is_write)
 		is_write);
 }
 
-bool memory_is_writable(void *address, size_t bytes)
+bool client_memory_is_writable(void *address, size_t bytes)
 {
 	return probe((uintptr_t)address, bytes, true);
 }
 
-bool memory_is_readable(const void *address, size_t bytes)
+bool client_memory_is_readable(const void *address, size_t bytes)
 {
 	return probe((uintptr_t)address, bytes, false);
 }
@@ -73,7 +73,7 @@ static size_t carried_bytes(const struct ferry_sysproxy_range *range, size_t lef
 	return range->bytes < left_bytes ? range->bytes : left_bytes;
 }
 
-int memory_check(const struct ferry_sysproxy_call *call, const struct client_grant *grant)
+int client_memory_check(const struct ferry_sysproxy_call *call, const struct client_grant *grant)
 {
 	const unsigned flags = FERRY_SYSPROXY_IN | FERRY_SYSPROXY_OUT;
 
@@ -90,8 +90,8 @@ int memory_check(const struct ferry_sysproxy_call *call, const struct client_gra
 		if ((uintptr_t)range->address > UINTPTR_MAX - range->bytes)
 			return -EFAULT;
 		if ((range->flags & FERRY_SYSPROXY_OUT) != 0
-				? !memory_is_writable(range->address, bytes)
-				: !memory_is_readable(range->address, bytes))
+				? !client_memory_is_writable(range->address, bytes)
+				: !client_memory_is_readable(range->address, bytes))
 			return -EFAULT;
 	}
 	return 0;
@@ -107,7 +107,8 @@ static const uint8_t *end_of(const struct iovec *memory, uint64_t address)
 		: NULL;
 }
 
-const uint8_t *memory_end(const struct memory_scope *scope, uint64_t address, unsigned flag)
+const uint8_t *client_memory_end(const struct client_memory_scope *scope, uint64_t address,
+	unsigned flag)
 {
 	const uint8_t *end = NULL;
 
@@ -126,8 +127,8 @@ const uint8_t *memory_end(const struct memory_scope *scope, uint64_t address, un
 
 /* The frame of a call */
 
-int memory_request_init(struct memory_request *request, const struct ferry_sysproxy_call *call,
-	uint64_t number, const struct client_grant *grant)
+int client_memory_request_init(struct client_memory_request *request,
+	const struct ferry_sysproxy_call *call, uint64_t number, const struct client_grant *grant)
 {
 	bool is_extended = grant->is_extended;
 	unsigned range_count = is_extended ? call->range_count : 0;
@@ -142,11 +143,11 @@ int memory_request_init(struct memory_request *request, const struct ferry_syspr
 
 	request->bytes = request->inline_bytes;
 	request->parts = request->inline_parts;
-	if (range_count > MEMORY_RANGES_INLINE) {
+	if (range_count > CLIENT_RANGES_INLINE) {
 		request->bytes = malloc(head_bytes);
 		request->parts = calloc(range_count + 1, sizeof(*request->parts));
 		if (request->bytes == NULL || request->parts == NULL) {
-			memory_request_deinit(request);
+			client_memory_request_deinit(request);
 			return -ENOMEM;
 		}
 	}
@@ -182,7 +183,7 @@ int memory_request_init(struct memory_request *request, const struct ferry_syspr
 	return 0;
 }
 
-void memory_request_deinit(struct memory_request *request)
+void client_memory_request_deinit(struct client_memory_request *request)
 {
 	if (request->bytes != request->inline_bytes)
 		free(request->bytes);
@@ -197,8 +198,8 @@ static bool is_call_copy(const struct wire_frame *frame)
 	return frame->type >= WIRE_CALL_COPYIN && frame->type <= WIRE_CALL_ANONMMAP;
 }
 
-int memory_take_copy(struct link *link, const struct wire_frame *frame,
-	struct memory_copy *ret_copy)
+int client_memory_take_copy(struct link *link, const struct wire_frame *frame,
+	struct client_memory_copy *ret_copy)
 {
 	le64 fields[3] = {0};
 	size_t count = is_call_copy(frame) ? 3 : frame->type == WIRE_ANONMMAP ? 1 : 2;
@@ -207,31 +208,31 @@ int memory_take_copy(struct link *link, const struct wire_frame *frame,
 	if (error != 0)
 		return error;
 	if (is_call_copy(frame))
-		*ret_copy = (struct memory_copy){.call = le64_get(fields[0]),
+		*ret_copy = (struct client_memory_copy){.call = le64_get(fields[0]),
 			.address = le64_get(fields[1]),
 			.bytes = le64_get(fields[2])};
 	else
-		*ret_copy = (struct memory_copy){.address = le64_get(fields[1]),
+		*ret_copy = (struct client_memory_copy){.address = le64_get(fields[1]),
 			.bytes = le64_get(fields[0])};
 	return 0;
 }
 
 /* What both kinds of COPYIN send. @return 0 or EFAULT. */
-static uint32_t serve_copyin(const struct wire_frame *frame, const struct memory_copy *copy,
-	const struct memory_scope *scope, struct iovec *data)
+static uint32_t serve_copyin(const struct wire_frame *frame, const struct client_memory_copy *copy,
+	const struct client_memory_scope *scope, struct iovec *data)
 {
 	const uint8_t *start = (const uint8_t *)(uintptr_t)copy->address, *end = NULL, *nul;
 	bool is_string = frame->type == WIRE_COPYINSTR || frame->type == WIRE_CALL_COPYINSTR;
 	size_t bytes;
 
 	if (scope != NULL)
-		end = memory_end(scope, copy->address, FERRY_SYSPROXY_IN);
+		end = client_memory_end(scope, copy->address, FERRY_SYSPROXY_IN);
 	if (end == NULL)
 		return copy->bytes == 0 ? 0 : EFAULT;
 	bytes = (size_t)(end - start);
 	if (copy->bytes < bytes)
 		bytes = copy->bytes;
-	if (!memory_is_readable(start, bytes))
+	if (!client_memory_is_readable(start, bytes))
 		return EFAULT;
 	nul = is_string ? memchr(start, '\0', bytes) : NULL;
 	if (nul != NULL)
@@ -257,29 +258,29 @@ static int discard(struct link *link, size_t bytes)
 	return error;
 }
 
-static int serve_copyout(struct link *link, const struct memory_copy *copy,
-	const struct memory_scope *scope, uint32_t *ret_error)
+static int serve_copyout(struct link *link, const struct client_memory_copy *copy,
+	const struct client_memory_scope *scope, uint32_t *ret_error)
 {
 	uint8_t *start = (uint8_t *)(uintptr_t)copy->address;
 	const uint8_t *end = NULL;
 
 	if (scope != NULL)
-		end = memory_end(scope, copy->address, FERRY_SYSPROXY_OUT);
+		end = client_memory_end(scope, copy->address, FERRY_SYSPROXY_OUT);
 	*ret_error = EFAULT;
 	if (end == NULL || copy->bytes > (size_t)(end - start) ||
-		!memory_is_writable(start, copy->bytes))
+		!client_memory_is_writable(start, copy->bytes))
 		return discard(link, copy->bytes);
 	*ret_error = 0;
 	return link_read(link, start, copy->bytes);
 }
 
-static uint32_t serve_anonmmap(const struct memory_copy *copy, struct memory_scope *scope,
-	uint64_t *ret_address)
+static uint32_t serve_anonmmap(const struct client_memory_copy *copy,
+	struct client_memory_scope *scope, uint64_t *ret_address)
 {
 	void *memory = MAP_FAILED;
 
 	*ret_address = 0;
-	if (scope != NULL && scope->mapped_count < MEMORY_MAPPED_MAX && copy->bytes > 0 &&
+	if (scope != NULL && scope->mapped_count < CLIENT_MAPPED_MAX && copy->bytes > 0 &&
 		copy->bytes <= CLIENT_ANONMMAP_MAX)
 		memory = mmap(NULL, copy->bytes, PROT_READ | PROT_WRITE,
 			MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -291,7 +292,7 @@ static uint32_t serve_anonmmap(const struct memory_copy *copy, struct memory_sco
 }
 
 /* Lay out an answer: the header, what the extension or 0.4 has for this type, and @data. */
-static void finish_answer(struct memory_answer *answer, const struct wire_frame *frame,
+static void finish_answer(struct client_memory_answer *answer, const struct wire_frame *frame,
 	const struct iovec *data)
 {
 	struct wire_frame response = {.number = frame->number,
@@ -317,8 +318,9 @@ static void finish_answer(struct memory_answer *answer, const struct wire_frame 
 	wire_header_put(&answer->header, &response, payload_bytes);
 }
 
-int memory_serve(struct link *link, const struct wire_frame *frame, const struct memory_copy *copy,
-	struct memory_scope *scope, struct memory_answer *ret_answer)
+int client_memory_serve(struct link *link, const struct wire_frame *frame,
+	const struct client_memory_copy *copy, struct client_memory_scope *scope,
+	struct client_memory_answer *ret_answer)
 {
 	struct iovec data = {0};
 	uint64_t address = 0;
@@ -405,7 +407,7 @@ static int take_piece(struct link *link, const struct wire_piece *piece,
 		return -EPROTO;
 	place = (uint8_t *)range->address + offset;
 	/* The beginning was probed before the call was sent. */
-	if (offset + bytes > WIRE_CARRIED_MAX && !memory_is_writable(place, bytes))
+	if (offset + bytes > WIRE_CARRIED_MAX && !client_memory_is_writable(place, bytes))
 		return -EPROTO;
 	return link_read(link, place, bytes);
 }
@@ -441,7 +443,7 @@ static int take_pieces(struct link *link, const struct wire_frame *frame, uint32
 	return error;
 }
 
-int memory_take_reply(struct link *link, const struct wire_frame *frame,
+int client_memory_take_reply(struct link *link, const struct wire_frame *frame,
 	struct ferry_sysproxy_call *call)
 {
 	struct wire_call_reply reply;

@@ -27,7 +27,7 @@
 #define CLIENT_NAME_MAX     256          /* with NUL */
 #define CLIENT_ANONMMAP_MAX (1ull << 40) /* bytes that one ANONMMAP may ask for */
 
-struct session;
+struct client_session;
 
 /* What an extended server has granted. */
 struct client_grant {
@@ -54,8 +54,8 @@ struct ferry_sysproxy {
 	uint32_t *is_own;
 
 	_Atomic unsigned generation;
-	pthread_mutex_t mutex;   /* guards what follows */
-	struct session *session; /* NULL: the server is lost */
+	pthread_mutex_t mutex;          /* guards what follows */
+	struct client_session *session; /* NULL: the server is lost */
 	struct client_grant grant;
 	struct list lanes;   /* of all generations */
 	unsigned lane_count; /* of this one */
@@ -113,40 +113,41 @@ int client_error_of(uint32_t wire_error);
 
 /** Check a call before it is sent: limits, and that its memory is there. OUT memory is probed as far
  *  as a reply may carry. @return 0, -EINVAL or -EFAULT. */
-int memory_check(const struct ferry_sysproxy_call *call, const struct client_grant *grant)
+int client_memory_check(const struct ferry_sysproxy_call *call, const struct client_grant *grant)
 	__attribute__((warn_unused_result));
 
-#define MEMORY_MAPPED_MAX 8 /* ANONMMAPs in the course of one call */
+#define CLIENT_MAPPED_MAX 8 /* ANONMMAPs in the course of one call */
 
 /* What a call in progress lets the server touch: its ranges, and what was mapped for it. */
-struct memory_scope {
+struct client_memory_scope {
 	struct ferry_sysproxy_call *call;
 	unsigned mapped_count;
-	struct iovec mapped[MEMORY_MAPPED_MAX];
+	struct iovec mapped[CLIENT_MAPPED_MAX];
 };
 
 /** @return the end of the memory in @scope that @address lies in and that may be used as @flag; NULL if
  *  there is none. */
-const uint8_t *memory_end(const struct memory_scope *scope, uint64_t address, unsigned flag);
+const uint8_t *client_memory_end(const struct client_memory_scope *scope, uint64_t address,
+	unsigned flag);
 
 /** @return whether the memory can be written to, without changing it. */
-bool memory_is_writable(void *address, size_t bytes);
-bool memory_is_readable(const void *address, size_t bytes);
+bool client_memory_is_writable(void *address, size_t bytes);
+bool client_memory_is_readable(const void *address, size_t bytes);
 
 /* How many parts an answer to a copy request has at most. */
-#define MEMORY_PARTS_MAX 3
+#define CLIENT_PARTS_MAX 3
 
 /* An answer to a frame of the server's, built in place. */
-struct memory_answer {
+struct client_memory_answer {
 	struct wire_header header;
 	struct wire_call_copy_reply reply;
 	le64 address;
-	struct iovec parts[MEMORY_PARTS_MAX];
+	struct iovec parts[CLIENT_PARTS_MAX];
 	unsigned part_count; /* 0: nothing is answered */
 };
 
 /* What a copy request or ANONMMAP of the server's asks for. */
-struct memory_copy {
+struct client_memory_copy {
 	uint64_t call; /* its number; 0 on plain 0.4 */
 	uint64_t address;
 	uint64_t bytes;
@@ -154,82 +155,84 @@ struct memory_copy {
 
 /** Receive the fixed part of @frame, which is a copy request or ANONMMAP.
  *  @return 0 or -errno: the link is of no more use. */
-int memory_take_copy(struct link *link, const struct wire_frame *frame,
-	struct memory_copy *ret_copy) __attribute__((warn_unused_result));
+int client_memory_take_copy(struct link *link, const struct wire_frame *frame,
+	struct client_memory_copy *ret_copy) __attribute__((warn_unused_result));
 
 /** Serve it in @scope (NULL: no call has declared what it is about; its memory is EFAULT).
  *  @return 0 with the answer to be sent before the call ends, or -errno: the link is of no more use. */
-int memory_serve(struct link *link, const struct wire_frame *frame, const struct memory_copy *copy,
-	struct memory_scope *scope, struct memory_answer *ret_answer)
-	__attribute__((warn_unused_result));
+int client_memory_serve(struct link *link, const struct wire_frame *frame,
+	const struct client_memory_copy *copy, struct client_memory_scope *scope,
+	struct client_memory_answer *ret_answer) __attribute__((warn_unused_result));
 
 /** Receive the response @frame of @call, its payload, and put everything in place.
  *  @return 0 or -errno: the link is of no more use. */
-int memory_take_reply(struct link *link, const struct wire_frame *frame,
+int client_memory_take_reply(struct link *link, const struct wire_frame *frame,
 	struct ferry_sysproxy_call *call) __attribute__((warn_unused_result));
 
 /* A call as it is sent. */
-#define MEMORY_RANGES_INLINE 8
+#define CLIENT_RANGES_INLINE 8
 
-struct memory_request {
+struct client_memory_request {
 	uint8_t *bytes; /* header, arguments and ranges; inline_bytes or allocated */
 	struct iovec *parts;
 	unsigned part_count;
 	uint8_t inline_bytes[WIRE_HEADER_BYTES + sizeof(struct wire_call) + 8 * WIRE_ARGUMENTS_MAX +
-		MEMORY_RANGES_INLINE * sizeof(struct wire_range)];
-	struct iovec inline_parts[MEMORY_RANGES_INLINE + 1];
+		CLIENT_RANGES_INLINE * sizeof(struct wire_range)];
+	struct iovec inline_parts[CLIENT_RANGES_INLINE + 1];
 };
 
 /** Build the frame of @call, which has been checked. @return 0 or -ENOMEM. */
-int memory_request_init(struct memory_request *request, const struct ferry_sysproxy_call *call,
-	uint64_t number, const struct client_grant *grant) __attribute__((warn_unused_result));
-void memory_request_deinit(struct memory_request *request);
+int client_memory_request_init(struct client_memory_request *request,
+	const struct ferry_sysproxy_call *call, uint64_t number, const struct client_grant *grant)
+	__attribute__((warn_unused_result));
+void client_memory_request_deinit(struct client_memory_request *request);
 
 /* client_lane.c */
 
 /** @return this thread's lane, made if need be; NULL with @ret_error 0: there is none to be had, use
  *  the session; NULL with -errno: the server is lost. */
-struct client_lane *lane_get(struct ferry_sysproxy *client, int *ret_error);
+struct client_lane *client_lane_get(struct ferry_sysproxy *client, int *ret_error);
 
 /** Make a call on it. @return as ferry_sysproxy_call(); when that is -ENOTCONN or -ECONNABORTED the
  *  lane is gone. */
-int lane_call(struct client_lane *lane, struct ferry_sysproxy_call *call)
+int client_lane_call(struct client_lane *lane, struct ferry_sysproxy_call *call)
 	__attribute__((warn_unused_result));
 
 /** Free a lane; the client's mutex is held. */
-void lane_free(struct client_lane *lane);
+void client_lane_free(struct client_lane *lane);
 
 /* client_session.c */
 
 /** @return a session over @link, whose owner it becomes, with one reference, or NULL without memory. */
-struct session *session_new(struct ferry_sysproxy *client, struct link *link,
+struct client_session *client_session_new(struct ferry_sysproxy *client, struct link *link,
 	const struct client_grant *grant);
-void session_ref(struct session *session);
-void session_unref(struct session *session);
+void client_session_ref(struct client_session *session);
+void client_session_unref(struct client_session *session);
 
-/** As lane_call(). */
-int session_call(struct session *session, struct ferry_sysproxy_call *call)
+/** As client_lane_call(). */
+int client_session_call(struct client_session *session, struct ferry_sysproxy_call *call)
 	__attribute__((warn_unused_result));
 
 /** PREFORK. @return 0 or -errno. */
-int session_prefork(struct session *session, struct wire_cookie *ret_cookie)
+int client_session_prefork(struct client_session *session, struct wire_cookie *ret_cookie)
 	__attribute__((warn_unused_result));
 
 /** Send CANCEL, for @call if it is in progress on the session itself (@lane_id 0), or for @number of a
  *  lane. */
-void session_cancel(struct session *session, uint64_t lane_id, uint64_t number);
-void session_cancel_call(struct session *session, const struct ferry_sysproxy_call *call);
+void client_session_cancel(struct client_session *session, uint64_t lane_id, uint64_t number);
+void client_session_cancel_call(struct client_session *session,
+	const struct ferry_sysproxy_call *call);
 
 /** @return whether the server has hung up, as far as is known. */
-bool session_is_lost(const struct session *session);
+bool client_session_is_lost(const struct client_session *session);
 
-/** Stop using the connection between two frames: nobody sends or receives until session_thaw().
+/** Stop using the connection between two frames: nobody sends or receives until client_session_thaw().
  *  @return its descriptor. */
-int session_freeze(struct session *session);
-void session_thaw(struct session *session);
+int client_session_freeze(struct client_session *session);
+void client_session_thaw(struct client_session *session);
 
 /** In the child of a fork: free it without touching what threads of the parent had locked. */
-void session_abandon(struct session *session);
+void client_session_abandon(struct client_session *session);
 
 /* client.c */
 

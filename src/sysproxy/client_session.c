@@ -11,7 +11,7 @@
 #include "base/cleanup.h"
 #include "sysproxy/client_private.h"
 
-struct session {
+struct client_session {
 	struct ferry_sysproxy *client;
 	struct client_grant grant;
 	_Atomic unsigned reference_count;
@@ -31,16 +31,16 @@ struct waiter {
 	struct list entry;
 	pthread_cond_t wake;
 	uint64_t number;
-	struct memory_scope scope; /* its call is NULL for a PREFORK */
+	struct client_memory_scope scope; /* its call is NULL for a PREFORK */
 	struct wire_cookie cookie;
 	bool is_done;
 	int error;
 };
 
-struct session *session_new(struct ferry_sysproxy *client, struct link *link,
+struct client_session *client_session_new(struct ferry_sysproxy *client, struct link *link,
 	const struct client_grant *grant)
 {
-	struct session *session = calloc(1, sizeof(*session));
+	struct client_session *session = calloc(1, sizeof(*session));
 
 	if (session == NULL)
 		return NULL;
@@ -56,12 +56,12 @@ struct session *session_new(struct ferry_sysproxy *client, struct link *link,
 	return session;
 }
 
-void session_ref(struct session *session)
+void client_session_ref(struct client_session *session)
 {
 	atomic_fetch_add(&session->reference_count, 1);
 }
 
-void session_unref(struct session *session)
+void client_session_unref(struct client_session *session)
 {
 	if (session == NULL || atomic_fetch_sub(&session->reference_count, 1) != 1)
 		return;
@@ -72,31 +72,31 @@ void session_unref(struct session *session)
 	free(session);
 }
 
-void session_abandon(struct session *session)
+void client_session_abandon(struct client_session *session)
 {
 	link_deinit(&session->link);
 	free(session);
 }
 
-bool session_is_lost(const struct session *session)
+bool client_session_is_lost(const struct client_session *session)
 {
 	return link_is_ended(&session->link);
 }
 
-int session_freeze(struct session *session)
+int client_session_freeze(struct client_session *session)
 {
 	(void)pthread_mutex_lock(&session->receive_mutex);
 	(void)pthread_mutex_lock(&session->send_mutex);
 	return session->link.fd;
 }
 
-void session_thaw(struct session *session)
+void client_session_thaw(struct client_session *session)
 {
 	(void)pthread_mutex_unlock(&session->send_mutex);
 	(void)pthread_mutex_unlock(&session->receive_mutex);
 }
 
-static int send_parts(struct session *session, struct iovec *parts, unsigned part_count)
+static int send_parts(struct client_session *session, struct iovec *parts, unsigned part_count)
 {
 	int error;
 
@@ -108,7 +108,7 @@ static int send_parts(struct session *session, struct iovec *parts, unsigned par
 
 /* Receiving: the session's mutex is held but where said. */
 
-static struct waiter *find_waiter(struct session *session, uint64_t number)
+static struct waiter *find_waiter(struct client_session *session, uint64_t number)
 {
 	for (struct list *link = session->waiters.next; link != &session->waiters;
 		link = link->next) {
@@ -121,8 +121,8 @@ static struct waiter *find_waiter(struct session *session, uint64_t number)
 }
 
 /* Whose memory a copy is about: the extension says so; on 0.4 it is any call that declared it. */
-static struct memory_scope *find_declaring(struct session *session, const struct wire_frame *frame,
-	const struct memory_copy *copy)
+static struct client_memory_scope *find_declaring(struct client_session *session,
+	const struct wire_frame *frame, const struct client_memory_copy *copy)
 {
 	bool is_out = frame->type == WIRE_COPYOUT || frame->type == WIRE_COPYOUTSTR;
 	struct waiter *waiter;
@@ -137,7 +137,7 @@ static struct memory_scope *find_declaring(struct session *session, const struct
 		if (waiter->scope.call == NULL || waiter->is_done)
 			continue;
 		if (frame->type == WIRE_ANONMMAP ||
-			memory_end(&waiter->scope, copy->address,
+			client_memory_end(&waiter->scope, copy->address,
 				is_out ? FERRY_SYSPROXY_OUT : FERRY_SYSPROXY_IN) != NULL)
 			return &waiter->scope;
 	}
@@ -145,30 +145,30 @@ static struct memory_scope *find_declaring(struct session *session, const struct
 }
 
 /* Nobody's call ends while this happens: only the receiver ends them. */
-static int serve(struct session *session, const struct wire_frame *frame)
+static int serve(struct client_session *session, const struct wire_frame *frame)
 {
-	struct memory_scope *scope;
-	struct memory_answer answer;
-	struct memory_copy copy;
+	struct client_memory_scope *scope;
+	struct client_memory_answer answer;
+	struct client_memory_copy copy;
 	int error;
 
 	if (frame->type == WIRE_RAISE) {
 		client_raise(session->client, (int)frame->aux);
 		return 0;
 	}
-	error = memory_take_copy(&session->link, frame, &copy);
+	error = client_memory_take_copy(&session->link, frame, &copy);
 	if (error != 0)
 		return error;
 	(void)pthread_mutex_lock(&session->mutex);
 	scope = find_declaring(session, frame, &copy);
 	(void)pthread_mutex_unlock(&session->mutex);
-	error = memory_serve(&session->link, frame, &copy, scope, &answer);
+	error = client_memory_serve(&session->link, frame, &copy, scope, &answer);
 	if (error != 0)
 		return error;
 	return send_parts(session, answer.parts, answer.part_count);
 }
 
-static int take_answer(struct session *session, const struct wire_frame *frame,
+static int take_answer(struct client_session *session, const struct wire_frame *frame,
 	struct waiter *waiter)
 {
 	if (frame->class == WIRE_ERROR) {
@@ -188,10 +188,10 @@ static int take_answer(struct session *session, const struct wire_frame *frame,
 			: -EPROTO;
 	if (frame->type != (session->grant.is_extended ? WIRE_CALL : WIRE_SYSCALL))
 		return -EPROTO;
-	return memory_take_reply(&session->link, frame, waiter->scope.call);
+	return client_memory_take_reply(&session->link, frame, waiter->scope.call);
 }
 
-static int receive_answer(struct session *session, const struct wire_frame *frame)
+static int receive_answer(struct client_session *session, const struct wire_frame *frame)
 {
 	struct waiter *waiter;
 	int error;
@@ -212,7 +212,7 @@ static int receive_answer(struct session *session, const struct wire_frame *fram
 }
 
 /* Receive one frame and all that have come with it. */
-static int receive_frames(struct session *session)
+static int receive_frames(struct client_session *session)
 {
 	struct link *link = &session->link;
 	struct wire_header header;
@@ -236,7 +236,7 @@ static int receive_frames(struct session *session)
 
 /* Wait until something can be received, with @mask (NULL: the thread's) let in, and receive it.
  * @return 0, -EINTR, or -errno when the connection is lost. */
-static int receive(struct session *session, const sigset_t *mask)
+static int receive(struct client_session *session, const sigset_t *mask)
 {
 	struct pollfd poll_fd = {.fd = session->link.fd, .events = POLLIN};
 	int error;
@@ -252,14 +252,14 @@ static int receive(struct session *session, const sigset_t *mask)
 
 /* Waiting: the session's mutex is held. */
 
-static void wake_all(struct session *session)
+static void wake_all(struct client_session *session)
 {
 	for (struct list *link = session->waiters.next; link != &session->waiters;
 		link = link->next)
 		(void)pthread_cond_signal(&container_of(link, struct waiter, entry)->wake);
 }
 
-static void wait_for(struct session *session, struct waiter *waiter, const sigset_t *mask)
+static void wait_for(struct client_session *session, struct waiter *waiter, const sigset_t *mask)
 {
 	while (!waiter->is_done && session->error == 0) {
 		int error;
@@ -272,7 +272,7 @@ static void wait_for(struct session *session, struct waiter *waiter, const sigse
 		(void)pthread_mutex_unlock(&session->mutex);
 		error = receive(session, mask);
 		if (error == -EINTR)
-			session_cancel(session, 0, waiter->number);
+			client_session_cancel(session, 0, waiter->number);
 		(void)pthread_mutex_lock(&session->mutex);
 		session->has_receiver = false;
 		if (error != 0 && error != -EINTR)
@@ -285,7 +285,7 @@ static void wait_for(struct session *session, struct waiter *waiter, const sigse
 }
 
 /* Send @parts, whose header is for waiter->number, and wait. */
-static int request(struct session *session, struct waiter *waiter, struct iovec *parts,
+static int request(struct client_session *session, struct waiter *waiter, struct iovec *parts,
 	unsigned part_count, const sigset_t *mask)
 {
 	int error;
@@ -312,7 +312,7 @@ static int request(struct session *session, struct waiter *waiter, struct iovec 
 	return error;
 }
 
-static void waiter_init(struct session *session, struct waiter *waiter,
+static void waiter_init(struct client_session *session, struct waiter *waiter,
 	struct ferry_sysproxy_call *call)
 {
 	*waiter = (struct waiter){.scope.call = call};
@@ -323,19 +323,19 @@ static void waiter_init(struct session *session, struct waiter *waiter,
 	(void)pthread_mutex_unlock(&session->mutex);
 }
 
-int session_call(struct session *session, struct ferry_sysproxy_call *call)
+int client_session_call(struct client_session *session, struct ferry_sysproxy_call *call)
 {
 	const struct client_grant *grant = &session->grant;
 	bool is_interruptible = grant->is_extended && call->flags & FERRY_SYSPROXY_INTERRUPTIBLE;
-	struct memory_request frame;
+	struct client_memory_request frame;
 	struct waiter waiter;
 	sigset_t all, before;
-	int error = memory_check(call, grant);
+	int error = client_memory_check(call, grant);
 
 	if (error != 0)
 		return error;
 	waiter_init(session, &waiter, call);
-	error = memory_request_init(&frame, call, waiter.number, grant);
+	error = client_memory_request_init(&frame, call, waiter.number, grant);
 	if (error == 0) {
 		if (is_interruptible) {
 			sigfillset(&all);
@@ -345,13 +345,13 @@ int session_call(struct session *session, struct ferry_sysproxy_call *call)
 			is_interruptible ? &before : NULL);
 		if (is_interruptible)
 			(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-		memory_request_deinit(&frame);
+		client_memory_request_deinit(&frame);
 	}
 	(void)pthread_cond_destroy(&waiter.wake);
 	return error;
 }
 
-int session_prefork(struct session *session, struct wire_cookie *ret_cookie)
+int client_session_prefork(struct client_session *session, struct wire_cookie *ret_cookie)
 {
 	struct wire_frame frame = {.class = WIRE_REQUEST, .type = WIRE_PREFORK};
 	struct wire_header header;
@@ -371,7 +371,7 @@ int session_prefork(struct session *session, struct wire_cookie *ret_cookie)
 	return error;
 }
 
-void session_cancel(struct session *session, uint64_t lane_id, uint64_t number)
+void client_session_cancel(struct client_session *session, uint64_t lane_id, uint64_t number)
 {
 	struct wire_frame frame = {.class = WIRE_REQUEST, .type = WIRE_CANCEL};
 	struct wire_cancel cancel = {le64_of(lane_id), le64_of(number)};
@@ -385,7 +385,8 @@ void session_cancel(struct session *session, uint64_t lane_id, uint64_t number)
 	(void)error;
 }
 
-void session_cancel_call(struct session *session, const struct ferry_sysproxy_call *call)
+void client_session_cancel_call(struct client_session *session,
+	const struct ferry_sysproxy_call *call)
 {
 	uint64_t number = 0;
 
@@ -399,5 +400,5 @@ void session_cancel_call(struct session *session, const struct ferry_sysproxy_ca
 	}
 	(void)pthread_mutex_unlock(&session->mutex);
 	if (number != 0)
-		session_cancel(session, 0, number);
+		client_session_cancel(session, 0, number);
 }
