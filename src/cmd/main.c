@@ -17,6 +17,7 @@ struct verb {
 static const struct verb verbs[] = {
 	{"serve", "lend disks to other machines, over NVMe/TCP", verb_serve},
 	{"disk", "look at and copy disks that are lent", verb_disk},
+	{"call", "make a system call in a kernel elsewhere", verb_call},
 };
 
 static void print_help(void)

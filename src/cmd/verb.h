@@ -4,6 +4,7 @@
 #ifndef FERRY_CMD_VERB_H
 #define FERRY_CMD_VERB_H
 
+int verb_call(int argc, char **argv);
 int verb_serve(int argc, char **argv);
 int verb_disk(int argc, char **argv);
 
