@@ -262,7 +262,8 @@ int client_greet(struct link *link, const struct client_greeting *greeting,
 static int introduce(struct link *link, const struct client_greeting *greeting,
 	uint64_t deadline_ms, struct client_grant *ret_grant, const char **ret_problem)
 {
-	struct client_grant grant = {.ranges_max = WIRE_RANGES_MAX};
+	struct client_grant grant = {.carried_max = WIRE_CARRIED_MAX,
+		.ranges_max = WIRE_RANGES_MAX};
 	char machine[sizeof(((struct wire_hello *)0)->machine)];
 	struct banner banner;
 	int error = read_banner(link, deadline_ms, &banner);

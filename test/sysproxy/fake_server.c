@@ -12,6 +12,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
 #include "sysproxy/banner.h"
 
 static void send_all(int fd, const void *bytes, size_t count)
@@ -152,4 +153,52 @@ void fake_server_stop(struct fake_server *server)
 	(void)unlink(server->path);
 	*strrchr(server->path, '/') = '\0';
 	(void)rmdir(server->path);
+}
+
+void fake_server_result(int fd, uint64_t number)
+{
+	struct wire_call_reply reply = {0};
+
+	fake_server_send(fd,
+		(struct wire_frame){.number = number, .class = WIRE_RESPONSE, .type = WIRE_CALL},
+		&reply, sizeof(reply));
+}
+
+static void note_signal(void *context, int signal)
+{
+	((struct fake_scene *)context)->signal = signal;
+}
+
+void fake_scene_open(struct fake_scene *scene, void (*script)(struct fake_server *server, int fd),
+	bool is_plain)
+{
+	struct ferry_sysproxy_options options = {.struct_bytes = sizeof(options),
+		.signal = note_signal,
+		.signal_context = scene};
+	char problem[FERRY_SYSPROXY_ERROR_MAX];
+
+	*scene = (struct fake_scene){
+		.server = {.script = script, .is_plain = is_plain, .context = scene}};
+	fake_server_start(&scene->server);
+	if (ferry_sysproxy_open(scene->server.url, &options, &scene->client, problem) != 0)
+		abort();
+}
+
+void fake_scene_close(struct fake_scene *scene)
+{
+	fake_server_stop(&scene->server);
+	ferry_sysproxy_close(scene->client);
+}
+
+int fake_scene_call(struct fake_scene *scene, const struct ferry_sysproxy_range *ranges,
+	unsigned range_count, struct ferry_sysproxy_call *ret_call)
+{
+	static const uint64_t arguments[] = {11, 12, 13};
+
+	*ret_call = (struct ferry_sysproxy_call){.number = 42,
+		.arguments = arguments,
+		.argument_count = ARRAY_LENGTH(arguments),
+		.ranges = ranges,
+		.range_count = range_count};
+	return ferry_sysproxy_call(scene->client, ret_call);
 }

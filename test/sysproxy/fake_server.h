@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "ferry/sysproxy.h"
 #include "sysproxy/wire.h"
 
 struct fake_server {
@@ -36,10 +37,28 @@ void fake_server_send(int fd, struct wire_frame frame, const void *payload, size
  *  @return its header; the payload's bytes in frame.bytes */
 struct wire_frame fake_server_receive(int fd, uint16_t type, void *ret_payload, size_t bytes);
 
+/** Answer the CALL @number with success and nothing else. */
+void fake_server_result(int fd, uint64_t number);
+
 /** Receive a CALL or SYSCALL and answer it with a result without data. */
 void fake_server_answer(int fd, int64_t value);
 
 /** @return whether the client has hung up. */
 bool fake_server_is_hung_up(int fd);
+
+/* A server and its client. */
+struct fake_scene {
+	struct fake_server server;
+	struct ferry_sysproxy *client;
+	int signal; /* raised last */
+};
+
+void fake_scene_open(struct fake_scene *scene, void (*script)(struct fake_server *server, int fd),
+	bool is_plain);
+void fake_scene_close(struct fake_scene *scene);
+
+/** Call number 42 with the arguments 11, 12, 13. @return as ferry_sysproxy_call(). */
+int fake_scene_call(struct fake_scene *scene, const struct ferry_sysproxy_range *ranges,
+	unsigned range_count, struct ferry_sysproxy_call *ret_call);
 
 #endif
