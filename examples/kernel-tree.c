@@ -55,6 +55,7 @@ struct call {
 	struct ferry_lwp *lwp;
 	const uint64_t *arguments;
 	int64_t *values;
+	int is_native;
 };
 
 static struct node *find_child(struct node *directory, const char *name, size_t bytes)
@@ -156,59 +157,105 @@ static int copy_out(struct ferry_lwp *lwp, const char *from, uint64_t to, size_t
 	return error;
 }
 
+/* @return the open file of the first argument, or NULL with an error. */
+static struct node *find_file(const struct call *call, size_t **ret_offset, int *error)
+{
+	uint64_t fd = call->arguments[0];
+	struct node *node = fd < OPEN_MAX ? call->process->open[fd].node : NULL;
+
+	*error = node == NULL ? -EBADF : node->is_directory ? -EISDIR : 0;
+	if (*error == 0)
+		*ret_offset = &call->process->open[fd].offset;
+	return node;
+}
+
+static int read_at(struct call *call, const struct node *node, size_t offset)
+{
+	size_t bytes = call->arguments[2], left = offset < node->size ? node->size - offset : 0;
+
+	call->values[0] = (int64_t)(bytes < left ? bytes : left);
+	return copy_out(call->lwp, node->bytes + offset, call->arguments[1],
+		(size_t)call->values[0]);
+}
+
+static int write_at(struct call *call, struct node *node, size_t offset)
+{
+	size_t bytes = call->arguments[2], end = offset + bytes;
+	const char *from = ferry_copyin_look(call->lwp, call->arguments[1], bytes);
+	char *copy = NULL, *larger = node->bytes;
+	int error = 0;
+
+	if (bytes > FILE_MAX_BYTES || offset > FILE_MAX_BYTES - bytes)
+		return -EFBIG;
+	if (from == NULL) { /* into memory of its own: while it waits others may change the file */
+		from = copy = malloc(bytes + 1);
+		error = copy == NULL ? -ENOMEM
+				     : ferry_copyin(call->lwp, call->arguments[1], copy, bytes);
+	}
+	if (error == 0 && end > node->size)
+		larger = realloc(node->bytes, end + 1);
+	if (error == 0 && larger == NULL)
+		error = -ENOSPC;
+	if (error == 0) {
+		node->bytes = larger;
+		if (offset > node->size)
+			memset(larger + node->size, 0, offset - node->size);
+		memcpy(larger + offset, from, bytes);
+		node->size = end > node->size ? end : node->size;
+		call->values[0] = (int64_t)bytes;
+	}
+	free(copy);
+	return error;
+}
+
 static int call_read(struct call *call)
 {
-	uint64_t fd = call->arguments[0], bytes = call->arguments[2], left;
-	struct node *node = fd < OPEN_MAX ? call->process->open[fd].node : NULL;
 	size_t *offset;
+	int error;
+	struct node *node = find_file(call, &offset, &error);
 
-	if (node == NULL)
-		return -EBADF;
-	if (node->is_directory)
-		return -EISDIR;
-	offset = &call->process->open[fd].offset;
-	left = *offset < node->size ? node->size - *offset : 0;
-	if (bytes > left)
-		bytes = left;
-	if (copy_out(call->lwp, node->bytes + *offset, call->arguments[1], bytes) != 0)
-		return -EFAULT;
-	*offset += bytes;
-	call->values[0] = (int64_t)bytes;
-	return 0;
+	if (error == 0)
+		error = read_at(call, node, *offset);
+	if (error == 0)
+		*offset += (size_t)call->values[0];
+	return error;
 }
 
 static int call_write(struct call *call)
 {
-	uint64_t fd = call->arguments[0], bytes = call->arguments[2];
-	struct node *node = fd < OPEN_MAX ? call->process->open[fd].node : NULL;
-	size_t end;
-	char *larger, *from;
+	size_t *offset;
+	int error;
+	struct node *node = find_file(call, &offset, &error);
 
-	if (node == NULL)
-		return -EBADF;
-	if (node->is_directory)
-		return -EISDIR;
-	if (bytes > FILE_MAX_BYTES)
-		return -EFBIG;
-	/* Into memory of its own first: while it waits others may change the file. */
-	from = malloc(bytes + 1);
-	if (from == NULL || ferry_copyin(call->lwp, call->arguments[1], from, bytes) != 0) {
-		free(from);
-		return from == NULL ? -ENOMEM : -EFAULT;
-	}
-	end = call->process->open[fd].offset + bytes;
-	larger = end <= FILE_MAX_BYTES ? realloc(node->bytes, end + 1) : NULL;
-	if (larger != NULL) {
-		node->bytes = larger;
-		if (call->process->open[fd].offset > node->size)
-			memset(larger + node->size, 0, call->process->open[fd].offset - node->size);
-		memcpy(larger + call->process->open[fd].offset, from, bytes);
-		node->size = end > node->size ? end : node->size;
-		call->process->open[fd].offset = end;
-		call->values[0] = (int64_t)bytes;
-	}
-	free(from);
-	return larger != NULL ? 0 : -ENOSPC;
+	if (error == 0)
+		error = write_at(call, node, *offset);
+	if (error == 0)
+		*offset += (size_t)call->values[0];
+	return error;
+}
+
+/* NetBSD's have a hole before the offset. */
+static size_t place_argument(const struct call *call)
+{
+	return call->is_native ? call->arguments[3] : call->arguments[4];
+}
+
+static int call_pread(struct call *call)
+{
+	size_t *offset;
+	int error;
+	struct node *node = find_file(call, &offset, &error);
+
+	return error == 0 ? read_at(call, node, place_argument(call)) : error;
+}
+
+static int call_pwrite(struct call *call)
+{
+	size_t *offset;
+	int error;
+	struct node *node = find_file(call, &offset, &error);
+
+	return error == 0 ? write_at(call, node, place_argument(call)) : error;
 }
 
 /* A private mapping of a file: memory of the client's, filled. */
@@ -240,6 +287,8 @@ static const struct {
 } calls[] = {
 	{SYS_read, 3, call_read},
 	{SYS_write, 4, call_write},
+	{SYS_pread64, 173, call_pread},
+	{SYS_pwrite64, 174, call_pwrite},
 	{SYS_open, 5, call_open},
 	{SYS_close, 6, call_close},
 	{SYS_mkdir, 136, call_mkdir},
@@ -250,7 +299,7 @@ static const struct {
 static int answer(void *kernel, void *lwp, struct ferry_lwp *handle,
 	const struct ferry_kernel_call *given, int64_t values[2])
 {
-	struct call call = {kernel, lwp, handle, given->arguments, values};
+	struct call call = {kernel, lwp, handle, given->arguments, values, given->is_extended};
 
 	for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++) {
 		if (given->number ==
