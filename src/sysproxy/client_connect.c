@@ -213,7 +213,8 @@ static int await_hello(struct link *link, struct client_grant *grant)
 	grant->carried_max = at_most(le32_get(hello.carried_max), WIRE_CARRIED_MAX);
 	grant->ranges_max = at_most(le32_get(hello.ranges_max), WIRE_RANGES_MAX);
 	grant->lanes_max = le32_get(hello.lanes_max);
-	return 0;
+	grant->calls_max = le32_get(hello.calls_max);
+	return grant->calls_max > 0 ? 0 : -EPROTO;
 }
 
 static int send_handshake(struct link *link, const struct client_greeting *greeting)
@@ -263,7 +264,8 @@ static int introduce(struct link *link, const struct client_greeting *greeting,
 	uint64_t deadline_ms, struct client_grant *ret_grant, const char **ret_problem)
 {
 	struct client_grant grant = {.carried_max = WIRE_CARRIED_MAX,
-		.ranges_max = WIRE_RANGES_MAX};
+		.ranges_max = WIRE_RANGES_MAX,
+		.calls_max = UINT32_MAX};
 	char machine[sizeof(((struct wire_hello *)0)->machine)];
 	struct banner banner;
 	int error = read_banner(link, deadline_ms, &banner);

@@ -34,6 +34,7 @@ struct client_grant {
 	uint32_t carried_max;
 	uint32_t ranges_max;
 	uint32_t lanes_max;
+	uint32_t calls_max; /* outstanding on the session */
 	uint64_t process_id;
 	struct wire_cookie lane;
 	bool is_extended;

@@ -21,6 +21,8 @@ struct client_session {
 
 	pthread_mutex_t mutex; /* guards what follows */
 	struct list waiters;
+	unsigned waiter_count;
+	pthread_cond_t has_room; /* for one waiter more */
 	bool has_receiver;
 	int error; /* the connection is lost */
 	uint64_t last_number;
@@ -52,6 +54,7 @@ struct client_session *client_session_new(struct ferry_sysproxy *client, struct 
 	(void)pthread_mutex_init(&session->receive_mutex, NULL);
 	(void)pthread_mutex_init(&session->send_mutex, NULL);
 	(void)pthread_mutex_init(&session->mutex, NULL);
+	(void)pthread_cond_init(&session->has_room, NULL);
 	list_init(&session->waiters);
 	return session;
 }
@@ -68,6 +71,7 @@ void client_session_unref(struct client_session *session)
 	(void)pthread_mutex_destroy(&session->receive_mutex);
 	(void)pthread_mutex_destroy(&session->send_mutex);
 	(void)pthread_mutex_destroy(&session->mutex);
+	(void)pthread_cond_destroy(&session->has_room);
 	link_deinit(&session->link);
 	free(session);
 }
@@ -259,6 +263,27 @@ static void wake_all(struct client_session *session)
 		(void)pthread_cond_signal(&container_of(link, struct waiter, entry)->wake);
 }
 
+static void remove_waiter(struct client_session *session, struct waiter *waiter)
+{
+	list_remove(&waiter->entry);
+	session->waiter_count--;
+	(void)pthread_cond_signal(&session->has_room);
+}
+
+/* The server has said how many calls it takes at a time. @return 0 or -ENOTCONN. */
+static int add_waiter(struct client_session *session, struct waiter *waiter)
+{
+	while (session->error == 0 && session->waiter_count >= session->grant.calls_max)
+		(void)pthread_cond_wait(&session->has_room, &session->mutex);
+	if (session->error != 0) {
+		(void)pthread_cond_signal(&session->has_room);
+		return -ENOTCONN;
+	}
+	list_append(&session->waiters, &waiter->entry);
+	session->waiter_count++;
+	return 0;
+}
+
 static void wait_for(struct client_session *session, struct waiter *waiter, const sigset_t *mask)
 {
 	while (!waiter->is_done && session->error == 0) {
@@ -278,7 +303,7 @@ static void wait_for(struct client_session *session, struct waiter *waiter, cons
 		if (error != 0 && error != -EINTR)
 			session->error = error;
 	}
-	list_remove(&waiter->entry);
+	remove_waiter(session, waiter);
 	/* Somebody else is to receive now, or nobody any more. */
 	if (!session->has_receiver)
 		wake_all(session);
@@ -291,9 +316,7 @@ static int request(struct client_session *session, struct waiter *waiter, struct
 	int error;
 
 	(void)pthread_mutex_lock(&session->mutex);
-	error = session->error != 0 ? -ENOTCONN : 0;
-	if (error == 0)
-		list_append(&session->waiters, &waiter->entry);
+	error = add_waiter(session, waiter);
 	(void)pthread_mutex_unlock(&session->mutex);
 	if (error != 0)
 		return error;
@@ -301,7 +324,7 @@ static int request(struct client_session *session, struct waiter *waiter, struct
 	(void)pthread_mutex_lock(&session->mutex);
 	if (error != 0) {
 		session->error = error;
-		list_remove(&waiter->entry);
+		remove_waiter(session, waiter);
 		wake_all(session);
 	} else {
 		wait_for(session, waiter, mask);

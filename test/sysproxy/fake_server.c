@@ -88,7 +88,8 @@ static void greet(struct fake_server *server, int fd, bool is_lane)
 	struct wire_hello hello = {.version = le32_of(WIRE_VERSION),
 		.carried_max = le32_of(WIRE_CARRIED_MAX),
 		.ranges_max = le32_of(WIRE_RANGES_MAX),
-		.lanes_max = le32_of(8)};
+		.lanes_max = le32_of(8),
+		.calls_max = le32_of(8)};
 	char line[WIRE_BANNER_MAX + 1];
 	struct wire_frame frame;
 
