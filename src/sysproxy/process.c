@@ -366,13 +366,19 @@ static bool is_quiet(const struct ferry_process *process)
 		process->forks_running == 0;
 }
 
+/* One that has hung up may still have something to send. */
+static bool is_connected(const struct ferry_process *process)
+{
+	return process->session != NULL && process->session->stream != NULL;
+}
+
 void process_settle(struct ferry_process *process)
 {
 	if (!is_quiet(process))
 		return;
 	if (process->state == PROCESS_EXECING) {
 		submit(process, run_exec, exec_done);
-	} else if (process->state == PROCESS_DYING) {
+	} else if (process->state == PROCESS_DYING && !is_connected(process)) {
 		set_state(process, PROCESS_EXITING);
 		if (process->has_data)
 			submit(process, run_exit, process_free);

@@ -1,3 +1,6 @@
+/*
+ * The life of a server, seen from a socket.
+ */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>

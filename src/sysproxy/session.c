@@ -139,6 +139,7 @@ void session_close(struct session *session)
 	session->stream = NULL;
 	session_drop_calls(session);
 	process_die(session->process, NULL);
+	process_settle(session->process);
 }
 
 /* What frames say */
