@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/list.h"
 #include "loop/address.h"
 
 struct count {
@@ -20,6 +19,7 @@ struct count {
 struct admission_source {
 	struct list link;
 	struct count count;
+	struct list pending; /* of struct admission_entry, the oldest first */
 	char host[ADDRESS_TEXT_MAX];
 };
 
@@ -28,6 +28,7 @@ struct admission {
 	pthread_mutex_t mutex; /* innermost; guards what follows */
 	struct count count;
 	struct list sources;
+	uint64_t order;
 };
 
 struct admission *admission_new(const struct admission_limits *limits)
@@ -67,6 +68,7 @@ static struct admission_source *find_source(struct admission *admission, const c
 	source = calloc(1, sizeof(*source));
 	if (source == NULL)
 		return NULL;
+	list_init(&source->pending);
 	(void)snprintf(source->host, sizeof(source->host), "%s", host);
 	list_append(&admission->sources, &source->link);
 	return source;
@@ -85,8 +87,6 @@ static const char *refusal(const struct admission *admission)
 {
 	if (admission->count.connections >= admission->limits.connections_max)
 		return "there are as many connections as are served at one time";
-	if (admission->count.pending >= admission->limits.pending_max)
-		return "too many connections have not sent their Connect";
 	return NULL;
 }
 
@@ -95,27 +95,63 @@ static const char *source_refusal(const struct admission *admission,
 {
 	if (source->count.connections >= admission->limits.source_connections_max)
 		return "its address has as many connections as it may have";
-	if (source->count.pending >= admission->limits.source_pending_max)
-		return "too many connections from its address have not sent their Connect";
 	return NULL;
 }
 
-static void count_up(struct count *count)
+static struct admission_entry *oldest_of(const struct admission_source *source)
 {
-	count->connections++;
-	count->pending++;
+	return container_of(source->pending.next, struct admission_entry, link);
 }
 
-static void count_down(struct count *count, bool is_pending)
+/* The mutex is held, and something is pending. */
+static struct admission_source *fullest_source(const struct admission *admission)
 {
-	assert(count->connections > 0 && (!is_pending || count->pending > 0));
-	count->connections--;
-	count->pending -= is_pending;
+	struct admission_source *fullest = NULL;
+	struct list *link;
+
+	list_for_each (link, &admission->sources) {
+		struct admission_source *source = container_of(link, struct admission_source, link);
+		unsigned most = fullest != NULL ? fullest->count.pending : 0;
+
+		if (source->count.pending > most ||
+			(most > 0 && source->count.pending == most &&
+				oldest_of(source)->order < oldest_of(fullest)->order))
+			fullest = source;
+	}
+	return fullest;
+}
+
+/* The mutex is held. */
+static void end_pending(struct admission *admission, struct admission_entry *entry)
+{
+	if (!entry->is_pending)
+		return;
+	entry->is_pending = false;
+	list_remove(&entry->link);
+	admission->count.pending--;
+	entry->source->count.pending--;
+}
+
+/* The mutex is held. @return the entry that has lost its place, NULL if there is room for all. */
+static struct admission_entry *take_place(struct admission *admission,
+	const struct admission_source *newest)
+{
+	struct admission_entry *loser;
+
+	if (newest->count.pending > admission->limits.source_pending_max)
+		loser = oldest_of(newest);
+	else if (admission->count.pending > admission->limits.pending_max)
+		loser = oldest_of(fullest_source(admission));
+	else
+		return NULL;
+	end_pending(admission, loser);
+	loser->is_lost = true;
+	return loser;
 }
 
 /* The mutex is held. */
 static const char *enter(struct admission *admission, const char *host,
-	struct admission_source **ret_source)
+	struct admission_entry *entry, struct admission_entry **ret_loser)
 {
 	const char *why = refusal(admission);
 	struct admission_source *source;
@@ -128,39 +164,51 @@ static const char *enter(struct admission *admission, const char *host,
 	why = source_refusal(admission, source);
 	if (why != NULL)
 		return why;
-	count_up(&admission->count);
-	count_up(&source->count);
-	*ret_source = source;
+	*entry = (struct admission_entry){
+		.source = source,
+		.order = admission->order++,
+		.is_pending = true,
+	};
+	admission->count.connections++;
+	admission->count.pending++;
+	source->count.connections++;
+	source->count.pending++;
+	list_append(&source->pending, &entry->link);
+	*ret_loser = take_place(admission, source);
 	return NULL;
 }
 
 const char *admission_enter(struct admission *admission, const struct sockaddr_storage *peer,
-	struct admission_source **ret_source)
+	struct admission_entry *entry, struct admission_entry **ret_loser)
 {
 	char host[ADDRESS_TEXT_MAX];
 	const char *why;
 
 	address_host_to_text(peer, host);
 	(void)pthread_mutex_lock(&admission->mutex);
-	why = enter(admission, host, ret_source);
+	why = enter(admission, host, entry, ret_loser);
 	(void)pthread_mutex_unlock(&admission->mutex);
 	return why;
 }
 
-void admission_establish(struct admission *admission, struct admission_source *source)
+void admission_establish(struct admission *admission, struct admission_entry *entry)
 {
 	(void)pthread_mutex_lock(&admission->mutex);
-	assert(admission->count.pending > 0 && source->count.pending > 0);
-	admission->count.pending--;
-	source->count.pending--;
+	end_pending(admission, entry);
 	(void)pthread_mutex_unlock(&admission->mutex);
 }
 
-void admission_leave(struct admission *admission, struct admission_source *source, bool is_pending)
+bool admission_leave(struct admission *admission, struct admission_entry *entry)
 {
+	bool is_lost;
+
 	(void)pthread_mutex_lock(&admission->mutex);
-	count_down(&admission->count, is_pending);
-	count_down(&source->count, is_pending);
-	forget_if_unused(source);
+	assert(admission->count.connections > 0 && entry->source->count.connections > 0);
+	end_pending(admission, entry);
+	admission->count.connections--;
+	entry->source->count.connections--;
+	forget_if_unused(entry->source);
+	is_lost = entry->is_lost;
 	(void)pthread_mutex_unlock(&admission->mutex);
+	return is_lost;
 }

@@ -14,10 +14,7 @@
 #include "base/cleanup.h"
 
 static const char all_full[] = "there are as many connections as are served at one time";
-static const char all_pending[] = "too many connections have not sent their Connect";
 static const char source_full[] = "its address has as many connections as it may have";
-static const char source_pending[] =
-	"too many connections from its address have not sent their Connect";
 
 static struct sockaddr_storage address_of(const char *host, uint16_t port)
 {
@@ -52,16 +49,9 @@ static void test_admission_refuses_when_a_limit_is_reached(void **state)
 		{{2, 9, 9, 9},
 			{{"192.0.2.1", 0, NULL}, {"192.0.2.2", 0, NULL},
 				{"192.0.2.3", 0, all_full}}},
-		{{9, 2, 9, 9},
-			{{"192.0.2.1", 'e', NULL}, {"192.0.2.1", 0, NULL}, {"192.0.2.2", 0, NULL},
-				{"192.0.2.3", 0, all_pending}}},
 		{{9, 9, 2, 9},
 			{{"192.0.2.1", 'e', NULL}, {"192.0.2.1", 0, NULL},
 				{"192.0.2.1", 0, source_full}, {"192.0.2.2", 0, NULL}}},
-		{{9, 9, 9, 2},
-			{{"2001:db8::1", 'e', NULL}, {"2001:db8::1", 0, NULL},
-				{"2001:db8::1", 0, NULL}, {"2001:db8::1", 0, source_pending},
-				{"2001:db8::2", 0, NULL}}},
 		/* What leaves makes room, established or not. */
 		{{1, 1, 1, 1},
 			{{"192.0.2.1", 'l', NULL}, {"192.0.2.1", 'E', NULL}, {"192.0.2.2", 0, NULL},
@@ -75,36 +65,113 @@ static void test_admission_refuses_when_a_limit_is_reached(void **state)
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
 		struct admission *admission = admission_new(&rows[i].limits);
+		struct admission_entry entries[COMERS_MAX] = {{.order = 0}};
 
 		assert_non_null(admission);
 		for (size_t j = 0; j < COMERS_MAX && rows[i].comers[j].host != NULL; j++) {
 			const char then = rows[i].comers[j].then;
 			struct sockaddr_storage peer =
 				address_of(rows[i].comers[j].host, (uint16_t)(50000 + j));
-			struct admission_source *source = NULL;
-			const char *refusal = admission_enter(admission, &peer, &source);
+			struct admission_entry *loser = NULL;
+			const char *refusal =
+				admission_enter(admission, &peer, &entries[j], &loser);
 
 			if (rows[i].comers[j].refusal != NULL) {
 				assert_non_null(refusal);
 				assert_string_equal(refusal, rows[i].comers[j].refusal);
-				assert_null(source);
+				assert_null(entries[j].source);
 				continue;
 			}
 			assert_null(refusal);
+			if (rows[i].limits.pending_max > 1)
+				assert_null(loser);
 			if (then == 'e' || then == 'E')
-				admission_establish(admission, source);
+				admission_establish(admission, &entries[j]);
 			if (then == 'l' || then == 'E')
-				admission_leave(admission, source, then == 'l');
+				assert_false(admission_leave(admission, &entries[j]));
 		}
 		admission_free(admission);
 	}
 	admission_free(NULL);
 }
 
+static void test_admission_takes_the_place_of_the_right_one_when_too_many_are_pending(void **state)
+{
+	/* Who come, and who has to go for the last of them. */
+	static const struct {
+		const char *hosts[5];
+		int loser; /* -1: nobody */
+	} rows[] = {
+		{{"192.0.2.1", "192.0.2.2", "192.0.2.1", "192.0.2.2"}, -1},
+		/* Of an address that has too many itself, its own oldest. */
+		{{"192.0.2.2", "192.0.2.1", "192.0.2.1", "192.0.2.1", "192.0.2.1"}, 1},
+		{{"192.0.2.1", "192.0.2.1", "192.0.2.1", "192.0.2.1"}, 0},
+		/* The oldest of the address that has the most, not an older one. */
+		{{"192.0.2.2", "192.0.2.1", "192.0.2.1", "192.0.2.1", "192.0.2.3"}, 1},
+		{{"192.0.2.2", "192.0.2.1", "192.0.2.1", "192.0.2.3", "192.0.2.4"}, 1},
+		/* The newcomer counts. */
+		{{"192.0.2.2", "192.0.2.2", "192.0.2.1", "192.0.2.1", "192.0.2.1"}, 2},
+		/* Of equals the one whose oldest is older. */
+		{{"192.0.2.2", "192.0.2.1", "192.0.2.2", "192.0.2.1", "192.0.2.3"}, 0},
+		{{"2001:db8::1", "2001:db8::2", "2001:db8::3", "2001:db8::4", "2001:db8::5"}, 0},
+	};
+	const struct admission_limits limits = {9, 4, 9, 3};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+		struct admission *admission = admission_new(&limits);
+		struct admission_entry entries[5];
+		struct admission_entry *loser = NULL;
+		unsigned count = 0;
+
+		assert_non_null(admission);
+		for (; count < 5 && rows[i].hosts[count] != NULL; count++) {
+			struct sockaddr_storage peer =
+				address_of(rows[i].hosts[count], (uint16_t)(50000 + count));
+
+			assert_null(loser);
+			assert_null(admission_enter(admission, &peer, &entries[count], &loser));
+		}
+		assert_ptr_equal(loser, rows[i].loser >= 0 ? &entries[rows[i].loser] : NULL);
+		for (unsigned j = 0; j < count; j++) {
+			/* It may have been established before it was told. */
+			if (j % 2 == 0)
+				admission_establish(admission, &entries[j]);
+			assert_int_equal(admission_leave(admission, &entries[j]),
+				(int)j == rows[i].loser);
+		}
+		admission_free(admission);
+	}
+}
+
+static void test_admission_has_a_place_when_another_is_pending_no_more(void **state)
+{
+	const struct admission_limits limits = {9, 2, 9, 2};
+	struct admission *admission = admission_new(&limits);
+	struct sockaddr_storage peer = address_of("192.0.2.1", 1);
+	struct admission_entry entries[4];
+	struct admission_entry *loser;
+
+	(void)state;
+	assert_non_null(admission);
+	for (unsigned i = 0; i < ARRAY_LENGTH(entries); i++) {
+		assert_null(admission_enter(admission, &peer, &entries[i], &loser));
+		assert_null(loser);
+		if (i == 0)
+			admission_establish(admission, &entries[i]);
+		else if (i == 2)
+			assert_false(admission_leave(admission, &entries[i]));
+	}
+	admission_free(admission);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_admission_refuses_when_a_limit_is_reached),
+		cmocka_unit_test(
+			test_admission_takes_the_place_of_the_right_one_when_too_many_are_pending),
+		cmocka_unit_test(test_admission_has_a_place_when_another_is_pending_no_more),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -25,7 +25,7 @@ struct connection {
 	struct stream *stream; /* the transport's */
 	struct tcp_controller_queue *transport;
 	struct target_queue *queue;
-	struct admission_source *source; /* the owner's */
+	void *context; /* the owner's */
 	bool is_established;
 	char peer_name[ADDRESS_TEXT_MAX];
 	char local_host[ADDRESS_TEXT_MAX];
@@ -203,6 +203,11 @@ void connection_end(struct connection *connection, const char *reason)
 	tcp_controller_queue_end(connection->transport, reason);
 }
 
+void connection_cut(struct connection *connection, const char *reason)
+{
+	tcp_controller_queue_cut(connection->transport, reason);
+}
+
 struct list *connection_link(struct connection *connection)
 {
 	return &connection->link;
@@ -213,14 +218,14 @@ struct connection *connection_of_link(struct list *link)
 	return container_of(link, struct connection, link);
 }
 
-void connection_set_source(struct connection *connection, struct admission_source *source)
+void connection_set_context(struct connection *connection, void *context)
 {
-	connection->source = source;
+	connection->context = context;
 }
 
-struct admission_source *connection_source(const struct connection *connection)
+void *connection_context(const struct connection *connection)
 {
-	return connection->source;
+	return connection->context;
 }
 
 bool connection_is_established(const struct connection *connection)

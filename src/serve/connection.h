@@ -9,7 +9,6 @@
 #include "loop/stream.h"
 #include "tcp/controller_queue.h"
 
-struct admission_source;
 struct connection;
 struct log;
 struct target;
@@ -37,15 +36,18 @@ int connection_new(const struct connection_setting *setting, struct stream *stre
  *  @reason a constant sentence. */
 void connection_end(struct connection *connection, const char *reason);
 
+/** Have it end at once, with nothing more sent. @reason a constant sentence. */
+void connection_cut(struct connection *connection, const char *reason);
+
 /** @return the link by which the owner keeps its connections. */
 struct list *connection_link(struct connection *connection);
 
 /** @return the connection of a link. */
 struct connection *connection_of_link(struct list *link);
 
-/** Keep with it what it is counted under; NULL until set. */
-void connection_set_source(struct connection *connection, struct admission_source *source);
-struct admission_source *connection_source(const struct connection *connection);
+/** Keep with it what is its owner's; NULL until set. */
+void connection_set_context(struct connection *connection, void *context);
+void *connection_context(const struct connection *connection);
 
 /** @return whether Connect has succeeded. */
 bool connection_is_established(const struct connection *connection);

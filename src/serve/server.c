@@ -1,6 +1,7 @@
 /*
- * Each loop owns its connections; the server counts them. Only two things cross threads: accepted
- * descriptors on their way to a loop, and the word that a stopping loop has no connection left.
+ * Each loop owns its connections; the server counts them. Three things cross threads: accepted
+ * descriptors on their way to a loop, the word that a connection without Connect has lost its place,
+ * and that a stopping loop has no connection left.
  */
 #include "serve/server.h"
 
@@ -56,12 +57,18 @@ struct server {
 	int result;
 };
 
-/* An accepted descriptor on its way to a worker. */
-struct arrival {
-	struct loop_message message;
+/* A connection from when it is accepted: a descriptor on its way to a worker, then that worker's. If it
+ * loses its place loop 0 posts that, before the worker may be told to stop, and the last of its end
+ * and the delivery frees it. */
+struct guest {
+	struct admission_entry entry;
+	struct loop_message arrival;
+	struct loop_message loss;
 	struct worker *worker;
-	struct admission_source *source;
 	int fd;
+	struct connection *connection;
+	bool has_ended;
+	bool is_loss_delivered;
 };
 
 struct server_options server_options_default(void)
@@ -98,11 +105,33 @@ static void worker_is_idle(struct loop_message *message)
 	loop_stop(server->workers[0].loop);
 }
 
+static void end_guest(struct guest *guest)
+{
+	bool is_lost = admission_leave(guest->worker->server->admission, &guest->entry);
+
+	guest->has_ended = true;
+	if (!is_lost || guest->is_loss_delivered)
+		free(guest);
+}
+
+static void loss_delivered(struct loop_message *message)
+{
+	struct guest *guest = container_of(message, struct guest, loss);
+
+	guest->is_loss_delivered = true;
+	if (guest->has_ended)
+		free(guest);
+	else if (!connection_is_established(guest->connection))
+		connection_cut(guest->connection,
+			"there was no Connect when a newer connection needed its place");
+}
+
 static void connection_established(void *context, struct connection *connection)
 {
 	struct worker *worker = context;
+	struct guest *guest = connection_context(connection);
 
-	admission_establish(worker->server->admission, connection_source(connection));
+	admission_establish(worker->server->admission, &guest->entry);
 }
 
 static void connection_ended(void *context, struct connection *connection)
@@ -110,77 +139,82 @@ static void connection_ended(void *context, struct connection *connection)
 	struct worker *worker = context;
 
 	list_remove(connection_link(connection));
-	admission_leave(worker->server->admission, connection_source(connection),
-		!connection_is_established(connection));
+	end_guest(connection_context(connection));
 	worker_check_idle(worker);
 }
 
-static void worker_take(struct worker *worker, int fd, struct admission_source *source)
+static void worker_take(struct worker *worker, struct guest *guest)
 {
-	struct connection *connection;
 	struct stream *stream;
-	int error = socket_stream_adopt(worker->loop, fd, &stream);
+	int error = socket_stream_adopt(worker->loop, guest->fd, &stream);
 
 	if (error < 0) {
-		(void)close(fd);
+		(void)close(guest->fd);
 	} else if (worker->is_stopping) {
 		stream_free(stream);
 		error = -ESHUTDOWN;
 	} else {
-		error = connection_new(&worker->setting, stream, &connection);
+		error = connection_new(&worker->setting, stream, &guest->connection);
 	}
 	if (error < 0) {
-		admission_leave(worker->server->admission, source, true);
+		end_guest(guest);
 		return;
 	}
-	connection_set_source(connection, source);
-	list_append(&worker->connections, connection_link(connection));
+	connection_set_context(guest->connection, guest);
+	list_append(&worker->connections, connection_link(guest->connection));
 }
 
 static void arrival_delivered(struct loop_message *message)
 {
-	struct arrival *arrival = container_of(message, struct arrival, message);
+	struct guest *guest = container_of(message, struct guest, arrival);
 
-	worker_take(arrival->worker, arrival->fd, arrival->source);
-	free(arrival);
+	worker_take(guest->worker, guest);
 }
 
-static int pass_on(struct worker *worker, int fd, struct admission_source *source)
+/* @return NULL when the connection from @peer is on its way to @worker, or why it is refused. */
+static const char *admit(struct worker *worker, int fd, const struct sockaddr_storage *peer)
 {
-	struct arrival *arrival = malloc(sizeof(*arrival));
+	struct guest *guest = calloc(1, sizeof(*guest));
+	struct admission_entry *loser;
+	const char *refusal;
 
-	if (arrival == NULL)
-		return -ENOMEM;
-	arrival->message.deliver = arrival_delivered;
-	arrival->worker = worker;
-	arrival->source = source;
-	arrival->fd = fd;
-	loop_post(worker->loop, &arrival->message);
-	return 0;
+	if (guest == NULL)
+		return "out of memory";
+	refusal = admission_enter(worker->server->admission, peer, &guest->entry, &loser);
+	if (refusal != NULL) {
+		free(guest);
+		return refusal;
+	}
+	guest->arrival.deliver = arrival_delivered;
+	guest->loss.deliver = loss_delivered;
+	guest->worker = worker;
+	guest->fd = fd;
+	if (loser != NULL) {
+		struct guest *other = container_of(loser, struct guest, entry);
+
+		loop_post(other->worker->loop, &other->loss);
+	}
+	if (worker->index == 0)
+		worker_take(worker, guest);
+	else
+		loop_post(worker->loop, &guest->arrival);
+	return NULL;
 }
 
 static void accepted(void *context, int fd, const struct sockaddr_storage *peer)
 {
 	struct server *server = context;
-	struct worker *worker = &server->workers[server->next_worker];
-	struct admission_source *source;
-	const char *refusal = admission_enter(server->admission, peer, &source);
+	const char *refusal = admit(&server->workers[server->next_worker], fd, peer);
 	char name[ADDRESS_TEXT_MAX];
 
-	if (refusal != NULL) {
-		address_to_text(peer, name);
-		log_write(server->log, LOG_LEVEL_WARNING, "connection refused", "%s: refused: %s",
-			name, refusal);
-		(void)close(fd);
+	if (refusal == NULL) {
+		server->next_worker = (server->next_worker + 1) % server->options.thread_count;
 		return;
 	}
-	server->next_worker = (server->next_worker + 1) % server->options.thread_count;
-	if (worker->index == 0) {
-		worker_take(worker, fd, source);
-	} else if (pass_on(worker, fd, source) < 0) {
-		admission_leave(server->admission, source, true);
-		(void)close(fd);
-	}
+	address_to_text(peer, name);
+	log_write(server->log, LOG_LEVEL_WARNING, "connection refused", "%s: refused: %s", name,
+		refusal);
+	(void)close(fd);
 }
 
 /* Established connections end with their controllers, which target_shut_down() takes care of; here

@@ -190,6 +190,11 @@ void tcp_controller_queue_end(struct tcp_controller_queue *queue, const char *re
 		linger(queue);
 }
 
+void tcp_controller_queue_cut(struct tcp_controller_queue *queue, const char *reason)
+{
+	close_stream(queue, reason);
+}
+
 bool tcp_controller_queue_is_ending(const struct tcp_controller_queue *queue)
 {
 	return queue->state == QUEUE_ENDING || queue->state == QUEUE_CLOSED;

@@ -99,6 +99,10 @@ struct request *tcp_controller_queue_find(struct tcp_controller_queue *queue, ui
  *  @reason a constant sentence. */
 void tcp_controller_queue_end(struct tcp_controller_queue *queue, const char *reason);
 
+/** End the connection at once: what has not been sent is dropped.
+ *  @reason a constant sentence, unless it was ending for another. */
+void tcp_controller_queue_cut(struct tcp_controller_queue *queue, const char *reason);
+
 /** @return whether the connection is ending, or has ended. */
 bool tcp_controller_queue_is_ending(const struct tcp_controller_queue *queue);
 

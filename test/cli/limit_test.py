@@ -1,10 +1,14 @@
 """How many connections, controllers and queues `ferry serve` takes, of one host and in all."""
 
+import contextlib
+import re
+
 import harness
 import wire
 from harness import BLOCK, Daemon
 
 CONTROLLER_BUSY = 0x181
+ADDRESS_PENDING = 256
 OTHER_HOST = 'nqn.2026-01.org.example:another-host'
 
 
@@ -51,6 +55,22 @@ class LimitTest(harness.TestCase):
                     other.initialize()
                     other.connect(nqn)
             self.initialize(address).close()
+
+    def test_serve_takes_a_host_when_all_places_of_those_without_connect_are_taken(self):
+        with Daemon('ram:1M') as daemon:
+            address = wire.parse_url(daemon.url)[0]
+            for sources in (('127.0.0.1',), ('127.0.0.2', '127.0.0.3')):
+                with contextlib.ExitStack() as opened:
+                    queues = [opened.enter_context(wire.Queue(address, (source, 0)))
+                              for source in sources for _ in range(ADDRESS_PENDING)]
+                    # Its second connection comes when its first is pending no more.
+                    with wire.Host(daemon.url) as host:
+                        self.assertEqual(host.read(0, 1), bytes(BLOCK))
+                    queues[0].wait_closed()
+                    for queue in queues[1], queues[-1]:
+                        queue.initialize()
+            harness.until(lambda: re.search(r'127\.0\.0\.2:\d+: closed: there was no Connect',
+                                            daemon.errors()), 'logged')
 
     def test_serve_refuses_a_controller_when_its_host_has_too_many(self):
         with Daemon('--max-host-controllers=1', 'ram:1M') as daemon:
