@@ -96,6 +96,19 @@ static int connect_any(const struct sysproxy_url *url, uint64_t deadline_ms)
 	return fd;
 }
 
+/* Have @bytes bytes in the buffer by then. A server may go silent at any byte. */
+static int fill(struct link *link, size_t bytes, uint64_t deadline_ms)
+{
+	int error = 0;
+
+	while (error == 0 && link_byte_count(link) < bytes) {
+		error = wait_until(link->line.fd, POLLIN, deadline_ms);
+		if (error == 0)
+			error = link_fill(link, link_byte_count(link) + 1);
+	}
+	return error;
+}
+
 /* The banner ends at its newline; what follows is already frames. */
 static int read_banner(struct link *link, uint64_t deadline_ms, struct banner *ret_banner)
 {
@@ -106,9 +119,7 @@ static int read_banner(struct link *link, uint64_t deadline_ms, struct banner *r
 	while (newline == NULL) {
 		if (link_byte_count(link) > WIRE_BANNER_MAX)
 			return -EPROTO;
-		error = wait_until(link->fd, POLLIN, deadline_ms);
-		if (error == 0)
-			error = link_fill(link, link_byte_count(link) + 1);
+		error = fill(link, link_byte_count(link) + 1, deadline_ms);
 		if (error != 0)
 			return error;
 		newline = memchr(link_bytes(link), '\n', link_byte_count(link));
@@ -151,30 +162,36 @@ static int send_frame(struct link *link, struct wire_frame frame, const void *pa
 	return link_send(link, parts, ARRAY_LENGTH(parts));
 }
 
-/* Wait for the answer of type @type to @number; answers to others are passed over.
+/* What is awaited. */
+struct awaited {
+	uint16_t type;
+	uint64_t number;
+	uint64_t deadline_ms;
+};
+
+/* Wait for an answer; what answers others is passed over.
  * @return the bytes of its payload, at most @bytes of which are in @ret_payload, or -errno. */
-static int await_answer(struct link *link, uint16_t type, uint64_t number, void *ret_payload,
-	size_t bytes)
+static int await_answer(struct link *link, struct awaited awaited, void *ret_payload, size_t bytes)
 {
 	for (;;) {
-		struct wire_header header;
 		struct wire_frame frame;
 		size_t payload_bytes;
-		int error = link_read(link, &header, sizeof(header));
+		int error = fill(link, WIRE_HEADER_BYTES, awaited.deadline_ms);
 
 		if (error != 0)
 			return error;
-		frame = wire_frame_of(&header);
+		frame = wire_frame_of((const struct wire_header *)link_bytes(link));
 		error = wire_check_from_server(&frame, true);
+		if (error == 0)
+			error = fill(link, (size_t)frame.bytes, awaited.deadline_ms);
 		if (error != 0)
 			return error;
+		link_take(link, WIRE_HEADER_BYTES);
 		payload_bytes = (size_t)frame.bytes - WIRE_HEADER_BYTES;
-		error = link_fill(link, payload_bytes);
-		if (error != 0)
-			return error;
-		if (frame.number == number && frame.class == WIRE_ERROR)
+		if (frame.number == awaited.number && frame.class == WIRE_ERROR)
 			return client_error_of(frame.aux);
-		if (frame.number == number && frame.class == WIRE_RESPONSE && frame.type == type) {
+		if (frame.number == awaited.number && frame.class == WIRE_RESPONSE &&
+			frame.type == awaited.type) {
 			memset(ret_payload, 0, bytes);
 			memcpy(ret_payload, link_bytes(link),
 				payload_bytes < bytes ? payload_bytes : bytes);
@@ -200,10 +217,12 @@ static uint32_t at_most(uint32_t value, uint32_t limit)
 	return value < limit ? value : limit;
 }
 
-static int await_hello(struct link *link, struct client_grant *grant)
+static int await_hello(struct link *link, uint64_t deadline_ms, struct client_grant *grant)
 {
 	struct wire_hello hello;
-	int bytes = await_answer(link, WIRE_HELLO, 0, &hello, sizeof(hello));
+	int bytes =
+		await_answer(link, (struct awaited){.type = WIRE_HELLO, .deadline_ms = deadline_ms},
+			&hello, sizeof(hello));
 
 	if (bytes < 0)
 		return bytes;
@@ -232,11 +251,13 @@ static int send_handshake(struct link *link, const struct client_greeting *greet
 }
 
 static int await_handshake(struct link *link, const struct client_greeting *greeting,
-	struct client_grant *grant)
+	uint64_t deadline_ms, struct client_grant *grant)
 {
+	const struct awaited awaited = {.type = WIRE_HANDSHAKE,
+		.number = greeting->handshake == WIRE_EXEC ? EXEC_NUMBER : 1,
+		.deadline_ms = deadline_ms};
 	struct wire_session_reply reply;
-	int bytes = await_answer(link, WIRE_HANDSHAKE,
-		greeting->handshake == WIRE_EXEC ? EXEC_NUMBER : 1, &reply, sizeof(reply));
+	int bytes = await_answer(link, awaited, &reply, sizeof(reply));
 
 	if (bytes < 0)
 		return bytes;
@@ -256,7 +277,8 @@ int client_greet(struct link *link, const struct client_greeting *greeting,
 {
 	int error = send_handshake(link, greeting);
 
-	return error != 0 ? error : await_handshake(link, greeting, grant);
+	return error != 0 ? error
+			  : await_handshake(link, greeting, now_ms() + greeting->timeout_ms, grant);
 }
 
 /* From the banner on. */
@@ -290,24 +312,13 @@ static int introduce(struct link *link, const struct client_greeting *greeting,
 	}
 	if (error == 0)
 		error = send_handshake(link, greeting);
-	if (error == 0)
-		error = wait_until(link->fd, POLLIN, deadline_ms);
 	if (error == 0 && grant.is_extended)
-		error = await_hello(link, &grant);
+		error = await_hello(link, deadline_ms, &grant);
 	if (error == 0)
-		error = await_handshake(link, greeting, &grant);
+		error = await_handshake(link, greeting, deadline_ms, &grant);
 	if (error == 0)
 		*ret_grant = grant;
 	return error;
-}
-
-/* A server that goes silent in the midst of a greeting must not hold us for ever either. */
-static void set_timeout(int fd, uint32_t timeout_ms)
-{
-	struct timeval timeout = {.tv_sec = timeout_ms / 1000,
-		.tv_usec = (suseconds_t)(timeout_ms % 1000) * 1000};
-
-	(void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout));
 }
 
 int client_connect(const struct sysproxy_url *url, const struct client_greeting *greeting,
@@ -315,7 +326,7 @@ int client_connect(const struct sysproxy_url *url, const struct client_greeting 
 {
 	uint64_t deadline_ms = now_ms() + greeting->timeout_ms;
 	const char *problem = "cannot connect";
-	struct link link = {.fd = -1};
+	struct link link = link_none();
 	int fd = connect_any(url, deadline_ms), error = fd;
 
 	if (fd >= 0) {
@@ -323,11 +334,8 @@ int client_connect(const struct sysproxy_url *url, const struct client_greeting 
 		if (error != 0)
 			(void)close(fd);
 	}
-	if (error >= 0) {
-		set_timeout(fd, greeting->timeout_ms);
+	if (error >= 0)
 		error = introduce(&link, greeting, deadline_ms, ret_grant, &problem);
-		set_timeout(fd, 0);
-	}
 	if (error != 0) {
 		(void)snprintf(ret_error, CLIENT_ERROR_MAX, "%s: %s (%s)", url->text, problem,
 			strerrordesc_np(-error));
@@ -343,7 +351,7 @@ int client_connect_lane(const struct ferry_sysproxy *client, uint64_t id, struct
 	struct wire_lane lane = {.lane = client->grant.lane, .id = le64_of(id)};
 	uint64_t deadline_ms = now_ms() + client->connect_timeout_ms;
 	struct wire_handshake_reply reply;
-	struct link link = {.fd = -1};
+	struct link link = link_none();
 	struct client_grant grant;
 	struct banner banner;
 	int fd = connect_any(&client->url, deadline_ms), error;
@@ -355,7 +363,6 @@ int client_connect_lane(const struct ferry_sysproxy *client, uint64_t id, struct
 		(void)close(fd);
 		return error;
 	}
-	set_timeout(fd, client->connect_timeout_ms);
 	error = read_banner(&link, deadline_ms, &banner);
 	if (error == 0)
 		error = send_hello(&link);
@@ -363,13 +370,16 @@ int client_connect_lane(const struct ferry_sysproxy *client, uint64_t id, struct
 		error = send_frame(&link, (struct wire_frame){.type = WIRE_LANE, .number = 1},
 			&lane, sizeof(lane));
 	if (error == 0)
-		error = await_hello(&link, &grant);
+		error = await_hello(&link, deadline_ms, &grant);
 	if (error == 0) {
-		int bytes = await_answer(&link, WIRE_LANE, 1, &reply, sizeof(reply));
+		int bytes = await_answer(&link,
+			(struct awaited){.type = WIRE_LANE,
+				.number = 1,
+				.deadline_ms = deadline_ms},
+			&reply, sizeof(reply));
 
 		error = bytes < 0 ? bytes : le32_get(reply.error) != 0 ? -EPROTO : 0;
 	}
-	set_timeout(fd, 0);
 	if (error != 0) {
 		link_deinit(&link);
 		return error;

@@ -76,7 +76,7 @@ void ferry_sysproxy_fork_cancel(struct ferry_sysproxy *client,
 		.is_fork_cancelled = true,
 		.is_plain = client->is_plain,
 		.timeout_ms = client->connect_timeout_ms};
-	struct link link = {.fd = -1};
+	struct link link = link_none();
 	struct client_grant grant;
 	struct wire_cookie wire;
 	char problem[CLIENT_ERROR_MAX];
@@ -202,7 +202,9 @@ static bool is_socket(int fd)
 
 static int greet_after_exec(struct ferry_sysproxy *client, int fd, struct client_grant *grant)
 {
-	struct client_greeting greeting = {.handshake = WIRE_EXEC, .name = client->name};
+	struct client_greeting greeting = {.handshake = WIRE_EXEC,
+		.name = client->name,
+		.timeout_ms = client->connect_timeout_ms};
 	struct link link;
 	int error = link_init(&link, fd, 0);
 

@@ -49,7 +49,7 @@ struct client_session *client_session_new(struct ferry_sysproxy *client, struct 
 	session->client = client;
 	session->grant = *grant;
 	session->link = *link;
-	*link = (struct link){.fd = -1};
+	*link = link_none();
 	atomic_init(&session->reference_count, 1);
 	(void)pthread_mutex_init(&session->receive_mutex, NULL);
 	(void)pthread_mutex_init(&session->send_mutex, NULL);
@@ -91,7 +91,7 @@ int client_session_freeze(struct client_session *session)
 {
 	(void)pthread_mutex_lock(&session->receive_mutex);
 	(void)pthread_mutex_lock(&session->send_mutex);
-	return session->link.fd;
+	return session->link.line.fd;
 }
 
 void client_session_thaw(struct client_session *session)
@@ -242,7 +242,7 @@ static int receive_frames(struct client_session *session)
  * @return 0, -EINTR, or -errno when the connection is lost. */
 static int receive(struct client_session *session, const sigset_t *mask)
 {
-	struct pollfd poll_fd = {.fd = session->link.fd, .events = POLLIN};
+	struct pollfd poll_fd = {.fd = session->link.line.fd, .events = POLLIN};
 	int error;
 
 	if (ppoll(&poll_fd, 1, NULL, mask) < 0)

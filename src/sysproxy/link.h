@@ -1,10 +1,6 @@
 /*
- * A link: a connected stream socket that one thread at a time uses, blocking. Before it sleeps for
- * bytes it looks around for a while, if that has paid lately (loop/spin.h): two ends that both do so
- * answer each other without a wake-up. A lane is a link at both of its ends.
- *
- * Received bytes pass through a buffer, so that one system call brings a whole frame; large ones can
- * be received where they belong.
+ * A link: a line (line.h) with a buffer, so that one system call brings a whole frame of a length that is
+ * not known before; large ones can be received where they belong. The client's end of a connection.
  */
 #ifndef FERRY_SYSPROXY_LINK_H
 #define FERRY_SYSPROXY_LINK_H
@@ -15,13 +11,12 @@
 #include <stdint.h>
 #include <sys/uio.h>
 
-#include "loop/spin.h"
+#include "sysproxy/line.h"
 
 #define LINK_BUFFER_BYTES (16u << 10) /* to begin with */
 
 struct link {
-	int fd; /* owned; blocking */
-	struct spin spin;
+	struct line line; /* its descriptor is the link's, to be closed by it */
 	uint8_t *buffer;
 	size_t buffer_bytes;
 	size_t start, end; /* what is received and not yet taken */
@@ -30,21 +25,26 @@ struct link {
 	const sigset_t *sleep_mask;
 };
 
+/** No link. */
+static inline struct link link_none(void)
+{
+	return (struct link){.line.fd = -1};
+}
+
 /** A link over @fd, which is the link's unless this fails. @param spin_limit_ns 0: never spin
  *  @return 0 or -ENOMEM. */
 int link_init(struct link *link, int fd, uint64_t spin_limit_ns)
 	__attribute__((warn_unused_result));
 
-/** Close it. Legal for a zeroed one whose fd is -1. */
+/** Close it. Legal for link_none(). */
 void link_deinit(struct link *link);
 
-/** Send all of @parts, which is used up. @return 0 or -errno: -EPIPE or -ECONNRESET when the peer has
- *  gone, -EFAULT for a part that is no memory (the link is of no more use). */
+/** Send all of @parts, which is used up. @return 0, or -EPIPE: the link is of no more use. */
 int link_send(struct link *link, struct iovec *parts, unsigned part_count)
 	__attribute__((warn_unused_result));
 
 /** Receive until @bytes bytes are in the buffer, at link_bytes(); more may be.
- *  @return 0, -EPIPE when the peer ended before, -EINTR (see sleep_mask), -ENOMEM or -errno. */
+ *  @return 0, -EPIPE when the connection ended before, -EINTR (see sleep_mask) or -ENOMEM. */
 int link_fill(struct link *link, size_t bytes) __attribute__((warn_unused_result));
 
 /** @return the bytes in the buffer. */
@@ -65,7 +65,7 @@ static inline void link_take(struct link *link, size_t bytes)
 }
 
 /** Receive @bytes bytes to @to, those in the buffer first. Never spins: they are on their way.
- *  @return as link_fill(). -EFAULT: @to is no memory. */
+ *  @return 0 or -EPIPE. */
 int link_read(struct link *link, void *to, size_t bytes) __attribute__((warn_unused_result));
 
 /** @return whether the peer has ended or broken the connection, as far as is known by now. */

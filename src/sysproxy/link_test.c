@@ -107,7 +107,7 @@ static void test_link_sends_every_byte_when_the_socket_takes_few(void **state)
 		bytes[i] = (uint8_t)(i * 7 >> 2);
 	make_pair(&link, &fd);
 	assert_int_equal(link_init(&peer, fd, 0), 0);
-	sender.fd = link.fd;
+	sender.fd = link.line.fd;
 	assert_int_equal(pthread_create(&thread, NULL, send_all, &sender), 0);
 	assert_int_equal(link_read(&peer, back, byte_count), 0);
 	assert_memory_equal(back, bytes, byte_count);
