@@ -20,6 +20,7 @@
 #include "cmd/notify.h"
 #include "cmd/serve_listeners.h"
 #include "cmd/serve_options.h"
+#include "cmd/serve_sizes.h"
 #include "cmd/verb.h"
 #include "loop/loop.h"
 #include "serve/identity.h"
@@ -44,7 +45,7 @@ struct daemon {
 	int nqn_fd;
 	char nqn[NVME_NQN_TEXT_MAX];
 	struct serve_listeners listeners;
-	struct size_watch *sizes;
+	struct serve_sizes sizes;
 	struct loop_watch signals;
 	int signal_fd;
 };
@@ -187,8 +188,8 @@ static void size_changed(void *context, struct store *store)
 static void watch_sizes(struct daemon *daemon)
 {
 	const struct size_watch_handler handler = {size_changed, daemon};
-	int error = size_watch_new(server_loop(daemon->server), daemon->stores, daemon->store_count,
-		&handler, &daemon->sizes);
+	int error =
+		serve_sizes_start(&daemon->sizes, daemon->stores, daemon->store_count, &handler);
 
 	if (error < 0)
 		log_write(daemon->log, LOG_LEVEL_WARNING, NULL,
@@ -335,10 +336,13 @@ static int set_up(struct daemon *daemon)
 	return error;
 }
 
-static void tear_down(struct daemon *daemon)
+static void tear_down(struct daemon *daemon, int status)
 {
+	if (!serve_sizes_stop(&daemon->sizes)) {
+		log_write(daemon->log, LOG_LEVEL_WARNING, NULL, "a file system does not answer");
+		_exit(status); /* what watches it still uses our memory */
+	}
 	loop_unwatch(&daemon->signals);
-	size_watch_free(daemon->sizes);
 	server_free(daemon->server);
 	target_free(daemon->target);
 	for (size_t i = 0; i < daemon->store_count; i++)
@@ -355,7 +359,7 @@ int verb_serve(int argc, char **argv)
 {
 	struct daemon daemon = {.nqn_fd = -1, .signal_fd = -1};
 	enum option_outcome outcome;
-	int error;
+	int error, status;
 
 	outcome = serve_options_parse(argc, argv, &daemon.options);
 	if (outcome != OPTION_PARSED)
@@ -371,6 +375,7 @@ int verb_serve(int argc, char **argv)
 		print_uses(&daemon);
 		error = serve(&daemon);
 	}
-	tear_down(&daemon);
-	return error < 0 ? EXIT_STATUS_FAILED : EXIT_STATUS_OK;
+	status = error < 0 ? EXIT_STATUS_FAILED : EXIT_STATUS_OK;
+	tear_down(&daemon, status);
+	return status;
 }

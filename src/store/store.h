@@ -120,7 +120,8 @@ static inline void store_submit(struct store *store, struct loop *loop,
 }
 
 /** Look at how large the medium is now, and make that the store's size, rounded down to a multiple
- *  of the block size. From any thread. @return whether the size has changed. */
+ *  of the block size. It asks for what the machine knows and waits for no server or medium. From any
+ *  thread. @return whether the size has changed. */
 bool store_measure(struct store *store);
 
 /** Free a store on which nothing is outstanding. NULL is legal. */
