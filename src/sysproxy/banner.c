@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/utsname.h>
 
 #define PREFIX "RUMPSP-"
@@ -95,6 +96,7 @@ void banner_machine(char ret_machine[sizeof(((struct wire_hello *)0)->machine)])
 
 	if (uname(&name) != 0)
 		abort(); /* it has no errors but that of a bad pointer */
-	(void)snprintf(ret_machine, sizeof(((struct wire_hello *)0)->machine), "%.15s",
-		name.machine);
+	memset(ret_machine, 0, sizeof(((struct wire_hello *)0)->machine));
+	memcpy(ret_machine, name.machine,
+		strnlen(name.machine, sizeof(((struct wire_hello *)0)->machine) - 1));
 }

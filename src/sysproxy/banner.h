@@ -26,7 +26,7 @@ size_t banner_make(const struct banner *banner, char ret_line[WIRE_BANNER_MAX + 
 int banner_parse(const char *line, size_t bytes, struct banner *ret_banner)
 	__attribute__((warn_unused_result));
 
-/** Write this machine's name, as banners and HELLO have it. */
+/** Write this machine's name, as banners and HELLO have it; NULs to the end. */
 void banner_machine(char ret_machine[sizeof(((struct wire_hello *)0)->machine)]);
 
 #endif

@@ -140,9 +140,11 @@ static int call_block(struct fake_kernel *kernel, struct fake_lwp *lwp, uint64_t
 
 static int call_stubborn(struct fake_kernel *kernel, struct fake_lwp *lwp, uint64_t count)
 {
+	unsigned release_count = kernel->release_count;
+
 	kernel->blocked_count++;
 	fake_kernel_tell(kernel);
-	while (lwp->cancel_count < count)
+	while (lwp->cancel_count < count && kernel->release_count == release_count)
 		fake_kernel_sleep(kernel);
 	kernel->blocked_count--;
 	return -EINTR;

@@ -319,6 +319,14 @@ void fake_kernel_hold(struct fake_kernel *kernel, bool is_holding)
 	unlock(kernel);
 }
 
+void fake_kernel_release(struct fake_kernel *kernel)
+{
+	lock(kernel);
+	kernel->release_count++;
+	fake_kernel_tell(kernel);
+	unlock(kernel);
+}
+
 static void await_count(struct fake_kernel *kernel, const unsigned *is, unsigned wanted)
 {
 	lock(kernel);

@@ -58,6 +58,9 @@ void fake_kernel_refuse(struct fake_kernel *kernel, int error);
 /** process_new and process_fork wait until this is called with false. */
 void fake_kernel_hold(struct fake_kernel *kernel, bool is_holding);
 
+/** End the calls of FAKE_STUBBORN that are in progress. */
+void fake_kernel_release(struct fake_kernel *kernel);
+
 /* Conditions, each waited for; the test fails when it has not come true after a long time */
 
 void fake_kernel_await_blocked(struct fake_kernel *kernel, unsigned count);

@@ -36,6 +36,7 @@ struct fake_kernel {
 	struct list blocked; /* of struct fake_lwp */
 	unsigned blocked_count, lwp_count, process_count;
 	uint64_t last_id;
+	unsigned release_count;
 	int refusal;
 	bool is_holding, is_waiting;
 	struct fake_counts counts;
