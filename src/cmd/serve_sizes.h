@@ -22,6 +22,7 @@ struct serve_sizes {
 	struct size_watch *watch;
 	pthread_t thread;
 	bool has_thread;
+	int done_fd; /* an eventfd, which the thread writes to at its end */
 };
 
 /** Watch the @count stores at @stores, which outlive it.
