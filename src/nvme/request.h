@@ -8,8 +8,9 @@
  *   2. begin() checks all that can be checked without data. It returns a status that ends the
  *      command, or success with transfer, data_bytes and is_lending set; data in the capsule that
  *      it accepts (REQUEST_FROM_HOST) is data_bytes long.
- *   3. The transport finds a buffer of data_bytes (unless is_lending) and, for data from the host,
- *      fetches it: from the capsule or by R2T.
+ *   3. The transport finds a buffer of data_bytes (unless is_lending, or begin() has set data, to
+ *      memory of the target's own) and, for data from the host, fetches it: from the capsule or by
+ *      R2T.
  *   4. The transport calls the target's execute(). From then until it calls complete() the request
  *      is the target's.
  *   5. The target sets status and result (and, when is_lending, data) and calls complete(), once,

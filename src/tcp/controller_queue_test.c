@@ -237,6 +237,32 @@ static void test_controller_queue_withholds_everything_when_the_pool_is_empty(vo
 	controller_peer_end(&peer);
 }
 
+static void test_controller_queue_takes_no_buffer_when_the_layer_above_has_memory(void **state)
+{
+	struct nvme_command in_capsule = controller_peer_command(9, 2, 4096);
+	struct controller_peer peer;
+
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		controller_peer_open(&peer, NULL, NULL);
+		controller_peer_connect(&peer, 6, false);
+		controller_peer_take_pool(&peer);
+		send_command(&peer, 9, 1, 8192);
+		controller_peer_send_command(&peer, &in_capsule, true);
+		controller_peer_expect(&peer, "begin 1\nbegin 2\nexecute 2\n",
+			"R2T 1 ttag 0 0+8192\ndone 2 status 0 sqhd 3 result 0\n");
+		if (i == 0) {
+			send_data(&peer, 1, 0, 8192);
+			controller_peer_expect(&peer, "execute 1\n",
+				"done 1 status 0 sqhd 3 result 0\n");
+		} else {
+			tcp_controller_queue_end(peer.queue, "shut down");
+		}
+		controller_peer_give_pool(&peer);
+		controller_peer_end(&peer);
+	}
+}
+
 static void test_controller_queue_begins_nothing_when_the_host_does_not_read(void **state)
 {
 	struct memory_stream_faults faults = {.window_bytes = 4096};
@@ -447,6 +473,8 @@ int main(void)
 			test_controller_queue_lets_data_say_success_when_flow_control_is_off),
 		cmocka_unit_test(test_controller_queue_pads_data_when_the_host_wants_alignment),
 		cmocka_unit_test(test_controller_queue_withholds_everything_when_the_pool_is_empty),
+		cmocka_unit_test(
+			test_controller_queue_takes_no_buffer_when_the_layer_above_has_memory),
 		cmocka_unit_test(test_controller_queue_begins_nothing_when_the_host_does_not_read),
 		cmocka_unit_test(
 			test_controller_queue_closes_when_more_commands_come_than_it_holds),

@@ -74,13 +74,11 @@ static struct receiver_answer take_ic_request(struct tcp_controller_queue *queue
 	return go_on;
 }
 
-/* The slot has its buffer: fetch the data, or execute at once. */
-static void go_on_with_buffer(struct slot *slot)
+/* There is room for the data: fetch it, or execute at once. */
+static void go_on_with_room(struct slot *slot)
 {
 	struct request *request = slot_request(slot);
 
-	if (!request->is_lending)
-		request->data = slot->buffer.buffer;
 	if (request->transfer == REQUEST_TO_HOST) {
 		controller_execute(slot);
 	} else if (request->capsule_bytes == 0) {
@@ -88,6 +86,15 @@ static void go_on_with_buffer(struct slot *slot)
 	} else {
 		slot->state = SLOT_RECEIVING;
 	}
+}
+
+static void go_on_with_buffer(struct slot *slot)
+{
+	struct request *request = slot_request(slot);
+
+	if (!request->is_lending)
+		request->data = slot->buffer.buffer;
+	go_on_with_room(slot);
 }
 
 static void buffer_granted(struct pool_request *buffer)
@@ -117,6 +124,10 @@ static void start_request(struct slot *slot)
 	if (request->transfer == REQUEST_FROM_HOST && request->capsule_bytes > 0) {
 		assert(request->capsule_bytes == request->data_bytes);
 		queue->capsule_slot = slot;
+	}
+	if (request->data != NULL) {
+		go_on_with_room(slot);
+		return;
 	}
 	slot->buffer.bytes = request->data_bytes;
 	slot->buffer.granted = buffer_granted;

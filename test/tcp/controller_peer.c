@@ -41,6 +41,14 @@ static bool is_filled(const uint8_t *data, uint16_t cid, size_t offset, size_t b
 
 /* The layer above */
 
+#define OWN_MEMORY 9 /* opcode */
+
+static void forget(struct request *request)
+{
+	if (request->command.opcode == OWN_MEMORY)
+		free(request->data);
+}
+
 static uint16_t cid_of(const struct request *request)
 {
 	return le16_get(request->command.cid);
@@ -64,6 +72,10 @@ static uint16_t above_begin(void *context, struct request *request)
 	request->transfer =
 		(request->command.opcode & 1) != 0 ? REQUEST_FROM_HOST : REQUEST_TO_HOST;
 	request->is_lending = request->command.opcode == 6;
+	if (request->command.opcode == OWN_MEMORY) {
+		request->data = malloc(request->data_bytes);
+		assert_non_null(request->data);
+	}
 	return 0;
 }
 
@@ -98,6 +110,7 @@ static void complete(struct controller_peer *peer, struct request *request)
 	peer->gone_count++;
 	lent = request->is_lending && request->status == 0 ? request->data : NULL;
 	bytes = request->data_bytes;
+	forget(request);
 	request->complete(request);
 	if (peer->is_scribbling && lent != NULL)
 		memset(lent, 0xee, bytes);
@@ -127,6 +140,7 @@ static void above_abandon(void *context, struct request *request)
 
 	tell(peer->above, "abandon %u\n", cid_of(request));
 	peer->gone_count++;
+	forget(request);
 }
 
 static void above_release(void *context, struct request *request)

@@ -4,6 +4,7 @@
  *
  * The layer above is made of commands (by opcode):
  *   00  no data            01  write         02  read        06  read, of lent memory
+ *   09  write, to memory of the layer above
  *   7f  Connect: sizes the queue when executed
  *   ff  refused by begin() with status 2, result cdw10
  * Their data is of sgl.length bytes; byte i of command c is (uint8_t)(7 * i + c). They end with the
