@@ -54,9 +54,12 @@ static bool mark(struct target_queue *queue, struct target_request *request)
 	if (base == NULL)
 		return false;
 	other = container_of(base, struct target_request, base);
-	if (other->aborter != NULL || (!queue->is_io && base->command.opcode == NVME_ADMIN_ABORT))
+	if (other->aborter != NULL || (!queue->is_io && base->command.opcode == NVME_ADMIN_ABORT) ||
+		(queue->is_io && fused_is_running(other)))
 		return false;
 	other->aborter = request;
+	if (queue->is_io && fused_is_half(base))
+		fused_abort(other);
 	return true;
 }
 

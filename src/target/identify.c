@@ -40,6 +40,8 @@ static void fill_io_controller(const struct controller *controller,
 	page->nn = le32_of(subsystem->namespace_count);
 	page->mnan = le32_of(subsystem->namespace_count);
 	page->oncs = le16_of(io_oncs() | NVME_ONCS_FEATURE_SELECT | NVME_ONCS_TIMESTAMP);
+	page->fuses = le16_of(io_fuses());
+	page->acwu = le16_of(FUSED_BLOCKS_MAX - 1);
 	page->ocfs = le16_of(NVME_OCFS_FORMAT_0);
 	page->vwc = NVME_VWC_PRESENT | NVME_VWC_FLUSH_ALL;
 	page->ioccsz = le32_of((uint32_t)(sizeof(struct nvme_command) + limits->capsule_bytes) /

@@ -108,7 +108,9 @@ static void test_identify_satisfies_linux_when_it_asks_for_an_io_controller(void
 	assert_int_equal(le16_get(page.oncs),
 		io_oncs() | NVME_ONCS_FEATURE_SELECT | NVME_ONCS_TIMESTAMP);
 	assert_int_equal(le16_get(page.ocfs), NVME_OCFS_FORMAT_0);
-	assert_int_equal(le16_get(page.fuses), 0);
+	assert_int_equal(io_fuses(), NVME_FUSES_COMPARE_AND_WRITE);
+	assert_int_equal(le16_get(page.fuses), io_fuses());
+	assert_int_equal(le16_get(page.acwu), FUSED_BLOCKS_MAX - 1);
 	assert_int_equal(le16_get(page.ofcs), NVME_OFCS_DISCONNECT);
 	assert_string_equal(page.subnqn, FAKE_NQN);
 	assert_memory_equal(page.mn, "Ferry                                   ", 40);

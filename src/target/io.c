@@ -192,7 +192,7 @@ static void write_done(struct store_request *store)
 		counter_add(&counters->media_error_count, 1);
 	}
 	log_store_error(request, "write", store->error);
-	target_request_finish(request, status);
+	io_finish(request, status);
 }
 
 static nvme_status write_execute(struct target_request *request)
@@ -239,26 +239,56 @@ struct io_command {
 	target_request_step *execute;
 	uint32_t effects;
 	uint16_t oncs;
+	uint8_t fuse; /* which half of a fused pair it may be: NVME_FLAGS_FUSE_... */
+	/* What it changes if it has an effect on content; NULL: SLBA and NLB say so. As io_changes(). */
+	bool (*changes)(const struct target_request *request, uint64_t slba, uint32_t block_count);
 };
 
 static const struct io_command io_commands[256] = {
-	[NVME_IO_FLUSH] = {flush_begin, flush_execute, NVME_EFFECTS_SUPPORTED, 0},
-	[NVME_IO_WRITE] = {write_begin, write_execute, WRITING, 0},
-	[NVME_IO_READ] = {read_begin, read_execute, NVME_EFFECTS_SUPPORTED, 0},
+	[NVME_IO_FLUSH] = {flush_begin, flush_execute, NVME_EFFECTS_SUPPORTED, 0, 0, NULL},
+	[NVME_IO_WRITE] = {write_begin, write_execute, WRITING, 0, NVME_FLAGS_FUSE_SECOND, NULL},
+	[NVME_IO_READ] = {read_begin, read_execute, NVME_EFFECTS_SUPPORTED, 0, 0, NULL},
 	[NVME_IO_WRITE_UNCORRECTABLE] = {io_uncorrectable_begin, io_uncorrectable_execute, WRITING,
-		NVME_ONCS_WRITE_UNCORRECTABLE},
+		NVME_ONCS_WRITE_UNCORRECTABLE, 0, NULL},
 	[NVME_IO_COMPARE] = {io_compare_begin, io_scan_execute, NVME_EFFECTS_SUPPORTED,
-		NVME_ONCS_COMPARE},
+		NVME_ONCS_COMPARE, NVME_FLAGS_FUSE_FIRST, NULL},
 	[NVME_IO_WRITE_ZEROES] = {io_write_zeroes_begin, io_write_zeroes_execute, WRITING,
-		NVME_ONCS_WRITE_ZEROES},
+		NVME_ONCS_WRITE_ZEROES, 0, NULL},
 	[NVME_IO_DATASET_MANAGEMENT] = {io_dataset_begin, io_dataset_execute, WRITING,
-		NVME_ONCS_DATASET_MANAGEMENT},
+		NVME_ONCS_DATASET_MANAGEMENT, 0, io_dataset_changes},
 	[NVME_IO_VERIFY] = {io_verify_begin, io_scan_execute, NVME_EFFECTS_SUPPORTED,
-		NVME_ONCS_VERIFY},
-	[NVME_IO_COPY] = {io_copy_begin, io_copy_execute, WRITING, NVME_ONCS_COPY},
+		NVME_ONCS_VERIFY, 0, NULL},
+	[NVME_IO_COPY] = {io_copy_begin, io_copy_execute, WRITING, NVME_ONCS_COPY, 0,
+		io_copy_changes},
 };
 
-nvme_status io_begin(struct target_request *request)
+nvme_status io_execute_row(struct target_request *request)
+{
+	return io_commands[request->base.command.opcode].execute(request);
+}
+
+bool io_changes(const struct target_request *request, uint64_t slba, uint32_t block_count)
+{
+	const struct nvme_command *command = &request->base.command;
+	const struct io_command *row = &io_commands[command->opcode];
+
+	if (row->changes != NULL)
+		return row->changes(request, slba, block_count);
+	return io_overlap(slba, block_count, nvme_command_slba(command),
+		nvme_command_block_count(command));
+}
+
+static nvme_status execute_change(struct target_request *request)
+{
+	struct fence_part *part = fence_site_part(request->queue->site, request->namespace->fence);
+
+	if (fence_hold(part, request))
+		return TARGET_LATER;
+	fence_enter(part, &request->change);
+	return io_execute_row(request);
+}
+
+nvme_status io_begin_row(struct target_request *request)
 {
 	uint8_t opcode = request->base.command.opcode;
 	const struct io_command *row = &io_commands[opcode];
@@ -270,15 +300,37 @@ nvme_status io_begin(struct target_request *request)
 			"%s: unsupported I/O command %02xh", request->queue->name, opcode);
 		return NVME_STATUS_INVALID_OPCODE | NVME_STATUS_DNR;
 	}
-	if (!target_request_has_legal_flags(request))
-		return NVME_STATUS_INVALID_FIELD | NVME_STATUS_DNR;
-	request->execute = row->execute;
+	if (!target_request_has_legal_psdt(request))
+		return IO_INVALID_FIELD;
+	request->execute =
+		(row->effects & NVME_EFFECTS_LBA_CONTENT) != 0 ? execute_change : row->execute;
 	return row->begin(request);
+}
+
+nvme_status io_begin(struct target_request *request)
+{
+	if (request->queue->fused.is_open || fused_is_half(&request->base))
+		return fused_begin(request);
+	return io_begin_row(request);
 }
 
 uint32_t io_effects(uint8_t opcode)
 {
 	return io_commands[opcode].effects;
+}
+
+uint8_t io_fuse(uint8_t opcode)
+{
+	return io_commands[opcode].fuse;
+}
+
+uint16_t io_fuses(void)
+{
+	uint8_t halves = 0;
+
+	for (size_t i = 0; i < ARRAY_LENGTH(io_commands); i++)
+		halves |= io_commands[i].fuse;
+	return halves == NVME_FLAGS_FUSE_MASK ? NVME_FUSES_COMPARE_AND_WRITE : 0;
 }
 
 uint16_t io_oncs(void)

@@ -15,11 +15,18 @@
 /** Begin a command on a live I/O queue. */
 target_request_step io_begin;
 
+/** @return whether @request, whose data is there, may change one of @block_count blocks from @slba
+ *  on. Its ranges need not have been checked. */
+bool io_changes(const struct target_request *request, uint64_t slba, uint32_t block_count);
+
 /** @return the NVME_EFFECTS_ bits of @opcode, 0 if there is no such command. */
 uint32_t io_effects(uint8_t opcode);
 
 /** @return the NVME_ONCS_ bits of all commands there are. */
 uint16_t io_oncs(void);
+
+/** @return the NVME_FUSES_ bits of the pairs there are. */
+uint16_t io_fuses(void);
 
 /** @return MSSRL: the most blocks of a source range of Copy. */
 static inline uint32_t io_copy_range_blocks(const struct namespace *namespace)

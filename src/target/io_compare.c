@@ -84,7 +84,7 @@ static void scan_done(struct series *series, int error)
 		if (request->base.command.opcode == NVME_IO_COMPARE)
 			counter_add(&counters->read_count, 1);
 	}
-	target_request_finish(request, status);
+	io_finish(request, status);
 }
 
 nvme_status io_scan_execute(struct target_request *request)

@@ -32,9 +32,17 @@ static uint64_t source(const struct target_request *request, uint32_t index,
 	return le64_get(range.slba);
 }
 
-static bool overlap(uint64_t first, uint64_t count, uint64_t other_first, uint64_t other_count)
+bool io_copy_changes(const struct target_request *request, uint64_t slba, uint32_t block_count)
 {
-	return first < other_first + other_count && other_first < first + count;
+	uint32_t count = nvme_command_copy_range_count(&request->base.command), sum = 0;
+
+	for (uint32_t i = 0; i < count; i++) {
+		uint32_t range_count;
+
+		(void)source(request, i, &range_count);
+		sum += range_count;
+	}
+	return io_overlap(slba, block_count, nvme_command_slba(&request->base.command), sum);
 }
 
 static nvme_status check_ranges(const struct target_request *request)
@@ -62,7 +70,7 @@ static nvme_status check_ranges(const struct target_request *request)
 		uint32_t block_count;
 		uint64_t from = source(request, i, &block_count);
 
-		if (overlap(from, block_count, to, sum))
+		if (io_overlap(from, block_count, to, sum))
 			return IO_INVALID_FIELD;
 	}
 	return NVME_STATUS_SUCCESS;

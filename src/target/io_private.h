@@ -100,6 +100,32 @@ static inline __attribute__((warn_unused_result)) nvme_status io_note_range_writ
 		nvme_command_block_count(&request->base.command));
 }
 
+/** @return whether two ranges of blocks, which may be any, have one in common. */
+static inline bool io_overlap(uint64_t first, uint64_t count, uint64_t other_first,
+	uint64_t other_count)
+{
+	return first <= other_first ? other_first - first < count && other_count > 0
+				    : first - other_first < other_count && count > 0;
+}
+
+/** The command has ended with @status, alone or as a half. */
+static inline void io_finish(struct target_request *request, nvme_status status)
+{
+	if (fused_is_half(&request->base))
+		fused_finish(request, status);
+	else
+		target_request_finish(request, status);
+}
+
+/** Begin the command by its opcode's row, fused or not. */
+target_request_step io_begin_row;
+
+/** Execute it so, without regard to fences: it is alone. */
+target_request_step io_execute_row;
+
+/** @return NVME_FLAGS_FUSE_FIRST or _SECOND where @opcode may be that half of a pair, else 0. */
+uint8_t io_fuse(uint8_t opcode);
+
 /** Set up the request's series for its namespace; next, done and buffer are the caller's. */
 void io_init_series(struct target_request *request);
 
@@ -114,5 +140,7 @@ target_request_step io_verify_begin;
 target_request_step io_scan_execute; /* of both */
 target_request_step io_copy_begin;
 target_request_step io_copy_execute;
+bool io_dataset_changes(const struct target_request *request, uint64_t slba, uint32_t block_count);
+bool io_copy_changes(const struct target_request *request, uint64_t slba, uint32_t block_count);
 
 #endif

@@ -76,6 +76,20 @@ static struct nvme_dsm_range dataset_range(const struct target_request *request,
 	return range;
 }
 
+bool io_dataset_changes(const struct target_request *request, uint64_t slba, uint32_t block_count)
+{
+	uint32_t count = nvme_command_dsm_range_count(&request->base.command);
+
+	for (uint32_t i = 0; is_deallocation(request) && i < count; i++) {
+		struct nvme_dsm_range range = dataset_range(request, i);
+
+		if (io_overlap(slba, block_count, le64_get(range.slba),
+			    le32_get(range.block_count)))
+			return true;
+	}
+	return false;
+}
+
 static bool next_range(struct series *series)
 {
 	struct target_request *request = container_of(series, struct target_request, walk.series);

@@ -12,23 +12,27 @@
 #include "store/store.h"
 #include "target/bad_blocks.h"
 
+struct fence;
+
 struct namespace
 {
 	struct store *store;
 	uint32_t nsid;                   /* 1.. */
+	struct fence *fence;             /* the store's */
 	uint8_t block_shift;             /* log2 of the bytes of a block: 9 or 12 */
 	_Atomic uint32_t error_recovery; /* feature 05h; relaxed */
 	struct bad_blocks *bad_blocks;
 };
 
-/** Put @store, whose block size is a power of two, under @nsid. @return 0 or -ENOMEM. */
+/** Put @store, whose block size is a power of two, under @nsid, with its fence. @return 0 or -ENOMEM. */
 static inline __attribute__((warn_unused_result)) int namespace_init(struct namespace *namespace,
-	uint32_t nsid, struct store *store)
+	uint32_t nsid, struct store *store, struct fence *fence)
 {
 	namespace->bad_blocks = bad_blocks_new();
 	if (namespace->bad_blocks == NULL)
 		return -ENOMEM;
 	namespace->store = store;
+	namespace->fence = fence;
 	namespace->nsid = nsid;
 	atomic_init(&namespace->error_recovery, 0);
 	namespace->block_shift = (uint8_t)__builtin_ctz(store->block_bytes);

@@ -60,6 +60,11 @@ int target_queue_new(struct target *target, struct loop *loop,
 	assert(target->is_published);
 	if (queue == NULL)
 		return -ENOMEM;
+	queue->site = fences_site(&target->fences, loop);
+	if (queue->site == NULL) {
+		free(queue);
+		return -ENOMEM;
+	}
 	queue->target = target;
 	queue->loop = loop;
 	queue->handler = handler;
@@ -168,6 +173,7 @@ void target_queue_execute(struct target_queue *queue, struct request *base)
 
 	assert(request->queue == queue);
 	if (request->aborter != NULL) {
+		fused_break(request);
 		target_request_finish(request, NVME_STATUS_ABORT_REQUESTED);
 		return;
 	}
@@ -176,12 +182,15 @@ void target_queue_execute(struct target_queue *queue, struct request *base)
 		target_request_finish(request, status);
 }
 
-/* The target keeps nothing of a request that is not in execution, but who wants it aborted. */
+/* The target keeps nothing of a request that is not in execution, but who wants it aborted, and the
+ * other half of what is fused. */
 void target_queue_abandon(struct target_queue *queue, struct request *base)
 {
 	struct target_request *request = container_of(base, struct target_request, base);
 	struct target_request *aborter = request->aborter;
 
+	fused_break(request);
+	fused_leave(request);
 	if (base->status != NVME_STATUS_SUCCESS) {
 		target_request_note_failure(request, base->status);
 		log_write(queue->target->log, LOG_LEVEL_WARNING, "data damaged",
@@ -212,8 +221,12 @@ void target_queue_end(struct target_queue *queue)
 	if (before == TARGET_QUEUE_ENDED)
 		return;
 	target_queue_set_state(queue, TARGET_QUEUE_ENDED);
-	if (before != TARGET_QUEUE_LIVE || queue->is_io)
+	if (before != TARGET_QUEUE_LIVE)
 		return;
+	if (queue->is_io) {
+		fused_end(queue);
+		return;
+	}
 	/* With its last request completed the transport may free the queue at once. */
 	controller_ref(controller);
 	async_events_abort(&controller->events, NVME_STATUS_ABORTED_SQ_DELETION);

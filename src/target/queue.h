@@ -89,8 +89,8 @@ void target_queue_abandon(struct target_queue *queue, struct request *request);
 /** Lent memory of @request has been sent, or will not be. */
 void target_queue_release(struct target_queue *queue, struct request *request);
 
-/** Nothing more will be begun or executed. Held commands (Asynchronous Event Requests) are
- *  completed at once, what is in a store as it ends. Legal more than once. */
+/** Nothing more will be begun or executed. Held commands (Asynchronous Event Requests, one
+ *  half of a fused pair) are completed at once, what is in a store as it ends. Legal more than once. */
 void target_queue_end(struct target_queue *queue);
 
 /** The queue id is free again, the controller hears of it. No request is outstanding. NULL is

@@ -41,6 +41,9 @@ struct target_queue {
 	struct counters counters;
 	struct series_buffer buffer; /* of its commands */
 	struct series_budget budget;
+	struct fence_site *site; /* of its loop */
+	struct fused_opening fused;
+	unsigned compare_count; /* that are fused, and have their data */
 
 	struct target *target;
 	struct controller *controller; /* referenced; NULL while fresh */

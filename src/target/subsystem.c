@@ -61,15 +61,18 @@ int subsystem_add_namespace(struct subsystem *subsystem, struct store *store)
 {
 	uint32_t count = subsystem->namespace_count;
 	struct namespace *namespaces;
+	struct fence *fence;
 
 	assert(!subsystem->target->is_published);
 	if (count == TARGET_NAMESPACES_MAX)
 		return -ENOSPC;
+	if (fences_add(&subsystem->target->fences, store, &fence) != 0)
+		return -ENOMEM;
 	namespaces = reallocarray(subsystem->namespaces, count + 1, sizeof(*namespaces));
 	if (namespaces == NULL)
 		return -ENOMEM;
 	subsystem->namespaces = namespaces;
-	if (namespace_init(&namespaces[count], count + 1, store) != 0)
+	if (namespace_init(&namespaces[count], count + 1, store, fence) != 0)
 		return -ENOMEM;
 	subsystem->namespace_count = count + 1;
 	return (int)count + 1;

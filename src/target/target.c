@@ -48,9 +48,11 @@ int target_new(const struct target_limits *limits, struct log *log, struct targe
 	assert(limits_are_legal(&target->limits));
 	target->log = log;
 	(void)pthread_mutex_init(&target->mutex, NULL);
+	fences_init(&target->fences, target);
 	target->generation = 1;
 	error = subsystem_new(target, NVME_NQN_DISCOVERY, true, &target->discovery);
 	if (error != 0) {
+		fences_deinit(&target->fences);
 		(void)pthread_mutex_destroy(&target->mutex);
 		free(target);
 		return error;
@@ -68,6 +70,7 @@ void target_free(struct target *target)
 		subsystem_free(target->subsystems[i]);
 	free(target->subsystems);
 	subsystem_free(target->discovery);
+	fences_deinit(&target->fences);
 	(void)pthread_mutex_destroy(&target->mutex);
 	free(target);
 }

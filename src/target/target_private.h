@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 
 #include "nvme/property.h"
+#include "target/fence.h"
 #include "target/target.h"
 
 #define TARGET_VERSION           NVME_VERSION_2_0
@@ -21,6 +22,7 @@ struct target {
 	struct subsystem *discovery;
 	struct subsystem **subsystems;
 	size_t subsystem_count;
+	struct fences fences;
 	bool is_published;
 
 	pthread_mutex_t mutex; /* innermost; guards what follows */

@@ -76,6 +76,10 @@ void target_request_finish(struct target_request *request, nvme_status status)
 {
 	struct target_request *aborter = request->aborter;
 
+	if (request->change.part != NULL)
+		fence_leave(&request->change);
+	if (fused_is_half(&request->base))
+		fused_leave(request);
 	if (aborter != NULL)
 		status = NVME_STATUS_ABORT_REQUESTED;
 	if (status != NVME_STATUS_SUCCESS)

@@ -12,7 +12,9 @@
 #include "nvme/request.h"
 #include "nvme/status.h"
 #include "store/store.h"
+#include "target/fence.h"
 #include "target/flush.h"
+#include "target/fused.h"
 #include "target/series.h"
 
 struct target_queue;
@@ -45,22 +47,31 @@ struct target_request {
 	target_request_step *execute; /* set by begin */
 	const struct namespace *namespace;
 	struct target_request *aborter; /* the Abort that waits for this to end, or NULL */
-	uint64_t failed_block; /* for the error log, or TARGET_NO_BLOCK: the command's first */
+	uint64_t failed_block;      /* for the error log, or TARGET_NO_BLOCK: the command's first */
+	struct fence_change change; /* of what changes blocks */
+	struct fused fused;         /* of a half */
 	union {
 		struct store_request store; /* Read, Write and Write Zeroes */
 		struct flush flush;
 		struct walk walk; /* Dataset Management, Compare, Verify and Copy */
 		struct list held; /* Asynchronous Event Request */
 		struct abort abort;
+		struct fence_turn turn; /* Compare that is fused, before it reads */
 	};
 };
 
-/** @return whether FUSE and PSDT are as fabrics has them: not fused, an SGL (Base 2.0, 3.3.3.1). */
+/** @return whether PSDT is as fabrics has it: an SGL (Base 2.0, 3.3.3.1). */
+static inline bool target_request_has_legal_psdt(const struct target_request *request)
+{
+	uint8_t psdt = request->base.command.flags & NVME_FLAGS_PSDT_MASK;
+
+	return psdt == NVME_FLAGS_PSDT_SGL || psdt == NVME_FLAGS_PSDT_SGL_MPTR;
+}
+
+/** @return whether PSDT is as fabrics has it, and the command is not fused. */
 static inline bool target_request_has_legal_flags(const struct target_request *request)
 {
-	uint8_t flags = request->base.command.flags & (NVME_FLAGS_FUSE_MASK | NVME_FLAGS_PSDT_MASK);
-
-	return flags == NVME_FLAGS_PSDT_SGL || flags == NVME_FLAGS_PSDT_SGL_MPTR;
+	return !fused_is_half(&request->base) && target_request_has_legal_psdt(request);
 }
 
 /** Check the command's SGL against what the command means to move, and say so in the request

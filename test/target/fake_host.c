@@ -205,6 +205,7 @@ static void completed(struct request *request)
 
 	assert_false(command->is_done);
 	command->is_done = true;
+	command->done_index = connection->done_count++;
 	command->status = request->status;
 	command->result = request->result;
 	if (request->is_lending && request->status == 0) {
@@ -233,11 +234,12 @@ static void begin(struct fake_command *command, const void *data)
 	command->data = calloc(1, request->data_bytes + 1);
 	assert_non_null(command->data);
 	if (request->transfer == REQUEST_FROM_HOST)
-		memcpy(command->data, data, request->data_bytes);
+		memcpy(request->data != NULL ? request->data : command->data, data,
+			request->data_bytes);
 	/* What the target does not fill shows. */
 	if (request->transfer == REQUEST_TO_HOST)
 		memset(command->data, 0xa5, request->data_bytes);
-	if (!request->is_lending)
+	if (!request->is_lending && request->data == NULL)
 		request->data = request->transfer == REQUEST_NO_DATA ? NULL : command->data;
 	connection->outstanding_count++;
 	list_append(&connection->outstanding, &command->link);

@@ -63,6 +63,7 @@ struct fake_connection {
 	unsigned keep_alive_off_count; /* how often it was told so */
 	bool is_ended;
 	unsigned outstanding_count;
+	unsigned done_count; /* commands that the target has completed */
 	struct list outstanding;
 };
 
@@ -71,6 +72,7 @@ struct fake_command {
 	struct list link; /* of the connection's outstanding ones */
 	struct fake_connection *connection;
 	bool is_done;
+	unsigned done_index; /* among all that its connection's target has completed */
 	bool is_freed_when_done;
 	uint16_t status;
 	uint64_t result;

@@ -32,7 +32,6 @@ void set_up(struct fixture *fixture)
 {
 	static const struct store_options options[] = {{0}, {.is_read_only = true},
 		{.block_bytes = 4096}, {0}};
-	uint16_t cntlid;
 
 	memset(fixture, 0, sizeof(*fixture));
 	fake_world_init(&fixture->world, NULL);
@@ -48,8 +47,8 @@ void set_up(struct fixture *fixture)
 			(int)i + 1);
 	}
 	target_publish(fixture->world.target);
-	fixture->admin = fake_admin(&fixture->world, 0, &cntlid);
-	fixture->io = fake_io(&fixture->world, 1, cntlid, 1);
+	fixture->admin = fake_admin(&fixture->world, 0, &fixture->cntlid);
+	fixture->io = fake_io(&fixture->world, 1, fixture->cntlid, 1);
 }
 
 void tear_down(struct fixture *fixture)

@@ -26,6 +26,7 @@ struct fixture {
 	struct store_request was; /* the last that was not a read or a flush of FAULTY */
 	unsigned fault_after;     /* so many requests to FAULTY go well before */
 	struct fake_connection *admin, *io;
+	uint16_t cntlid; /* of both */
 };
 
 void set_up(struct fixture *fixture);
