@@ -91,6 +91,7 @@ class Probe:
         set_variable('ACL', field(258, 1))
         set_variable('AERL', field(259, 1))
         set_variable('ELPE', field(262, 1))
+        set_variable('ACWU', field(532, 2))
         set_variable('OAES', field(92, 4))
         set_variable('CAPSULE', max(0, field(1792, 4) * 16 - 64))
         if mdts:

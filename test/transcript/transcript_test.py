@@ -18,8 +18,8 @@ import wire  # noqa: E402
 CASES_MIN = 980
 CAPABILITIES = {'any-host', 'capsule', 'cid-conflict', 'compare', 'copy', 'data-digest',
                 'discovery', 'dnr', 'dsm', 'feature:01', 'feature:02', 'feature:04', 'feature:0a',
-                'feature:0e', 'feature:16', 'flush-all', 'header-digest', 'io:00', 'io:01', 'io:02',
-                'io:04', 'io:05', 'io:08', 'io:09', 'io:0c', 'io:19', 'log:00', 'log:04', 'log:05',
+                'feature:0e', 'feature:16', 'flush-all', 'fused', 'header-digest', 'io:00', 'io:01',
+                'io:02', 'io:04', 'io:05', 'io:08', 'io:09', 'io:0c', 'io:19', 'log:00', 'log:04', 'log:05',
                 'log:12', 'long-reads', 'long-writes', 'mdts', 'namespaces', 'read-only',
                 'timestamp', 'verify', 'vs:2.0', 'vwc', 'writable', 'write-uncorrectable',
                 'write-zeroes'}
