@@ -38,6 +38,7 @@ enum operation_kind {
 	OPERATION_COMPARE,
 	OPERATION_VERIFY,
 	OPERATION_FLUSH,
+	OPERATION_COUNT, /* of a counter: fused_work.c */
 };
 
 /* One command of a queue. */
@@ -52,6 +53,12 @@ struct operation {
 	struct model_range range;                  /* of what is read or written */
 	struct model_range sources[MODEL_SOURCES]; /* of a copy */
 	bool is_durable;
+	/* Of a counter: what a read must find at least, what a half is to leave; and the other half,
+	 * which has the same id and may have ended. */
+	uint64_t number;
+	struct operation *partner;
+	uint64_t partner_id;
+	bool must_fail, must_run; /* as the other half has ended */
 	uint32_t write;
 	uint64_t start;    /* by the model's time */
 	uint64_t start_ns; /* by the clock */
@@ -157,10 +164,13 @@ void operation_set_data(struct operation *operation, enum tcp_host_transfer tran
 /** Submit it. @return whether it is on its way; else it is free again. */
 bool operation_submit(struct operation *operation);
 
+/** Free what is not submitted. NULL is legal. */
+void operation_drop(struct operation *operation);
+
 /** Fail the world unless there is a reason for @status, which is not success. */
 void operation_check_failure(struct operation *operation, nvme_status status);
 
-/* io_work.c and admin_work.c */
+/* io_work.c, admin_work.c and fused_work.c */
 
 /** Keep a connected queue busy with random operations. */
 void host_queue_work(struct host_queue *queue);
@@ -171,6 +181,9 @@ void host_queue_work_done(struct operation *operation, nvme_status status);
 /** Submit a random command. */
 void host_queue_work_io(struct host_queue *queue);
 void host_queue_work_admin(struct host_queue *queue);
+
+/** Read a counter, and count one more. */
+void host_queue_count(struct host_queue *queue);
 
 /** Have changes of namespaces told. */
 void host_ask_for_events(struct host *host);

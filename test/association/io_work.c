@@ -213,7 +213,7 @@ static void submit_copy(struct host_queue *queue)
 	if (operation == NULL)
 		return;
 	if (!choose_sources(operation)) {
-		operation->is_busy = false;
+		operation_drop(operation);
 		submit_read(queue);
 		return;
 	}
@@ -257,6 +257,8 @@ void host_queue_work_io(struct host_queue *queue)
 		submit_copy,
 		submit_copy,
 		submit_mark,
+		host_queue_count,
+		host_queue_count,
 	};
 	const uint32_t rare_count = sizeof(rare) / sizeof(rare[0]);
 	uint32_t choice = world_draw(queue->host->world, 0, rare_count + 19);

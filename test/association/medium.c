@@ -69,10 +69,11 @@ void medium_init(struct medium *medium, struct world *world, unsigned index)
 	medium->world = world;
 	medium->kind = kind;
 	medium->model = model_new(kind->block_bytes, kind->block_count, index);
-	if (memory_store_new((uint64_t)kind->block_bytes * kind->block_count, &options,
+	if (memory_store_new((uint64_t)kind->block_bytes * (kind->block_count + 1), &options,
 		    &medium->inner) < 0)
 		world_fail(world, "no memory for a store");
 	medium->store = medium->inner;
+	medium->counter.may_be_torn = medium->inner->is_lending && !kind->has_faults;
 	if (kind->has_faults)
 		medium->store = faulty_store_store(faulty_store_new(medium->inner, decide, medium));
 }
@@ -110,8 +111,10 @@ void medium_check(struct medium *medium)
 	struct store_request request = {
 		.done = ignore_done,
 		.opcode = STORE_READ,
-		.bytes = (size_t)model_block_count(model) * block_bytes,
+		.bytes = (size_t)(model_block_count(model) + 1) * block_bytes,
 	};
+	const char *problem;
+	uint64_t number;
 
 	request.data = malloc(request.bytes);
 	if (request.data == NULL)
@@ -128,5 +131,10 @@ void medium_check(struct medium *medium)
 			world_fail(world, "block %u of medium %u is wrong", block,
 				(unsigned)(medium - world->media));
 	}
+	problem = counter_look(&medium->counter, medium->counter.least,
+		request.data + (size_t)model_block_count(model) * block_bytes, block_bytes,
+		&number);
+	if (problem != NULL)
+		world_fail(world, "medium %u: %s", (unsigned)(medium - world->media), problem);
 	free(request.data);
 }

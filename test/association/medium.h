@@ -11,6 +11,7 @@
 
 #include "nvme/status.h"
 #include "store/store.h"
+#include "test/association/counter.h"
 #include "test/association/model.h"
 
 struct world;
@@ -26,10 +27,11 @@ struct medium_kind {
 struct medium {
 	struct world *world;
 	const struct medium_kind *kind;
-	struct store *store; /* as the target has it */
-	struct store *inner; /* which holds the blocks */
-	struct model *model;
-	uint64_t latch_time; /* of the model: since then flushes fail; 0: they need not */
+	struct store *store;    /* as the target has it */
+	struct store *inner;    /* which holds the blocks */
+	struct model *model;    /* of all blocks but the last */
+	struct counter counter; /* of the last */
+	uint64_t latch_time;    /* of the model: since then flushes fail; 0: they need not */
 };
 
 /** Make the medium @index of the world. */

@@ -143,6 +143,7 @@ static void check_success(const struct operation *operation)
 			check_durable(operation);
 		break;
 	case OPERATION_PLAIN:
+	case OPERATION_COUNT:
 		break;
 	}
 }
@@ -204,6 +205,9 @@ static bool has_reason(const struct operation *operation, nvme_status status)
 		return operation->command.command.opcode == NVME_ADMIN_ASYNC_EVENT;
 	case NVME_STATUS_TRANSIENT_TRANSPORT_ERROR:
 		return is_damaged(operation);
+	case NVME_STATUS_ABORTED_FAILED_FUSED:
+	case NVME_STATUS_ABORTED_MISSING_FUSED:
+		return (operation->command.command.flags & NVME_FLAGS_FUSE_MASK) != 0;
 	case NVME_STATUS_COMPARE_FAILURE:
 		return may_mismatch(operation);
 	case NVME_STATUS_UNRECOVERED_READ_ERROR:
@@ -266,6 +270,15 @@ static void command_done(struct tcp_host_command *command)
 	free(ended.data);
 }
 
+void operation_drop(struct operation *operation)
+{
+	if (operation == NULL)
+		return;
+	operation->is_busy = false;
+	free(operation->data);
+	operation->data = NULL;
+}
+
 bool operation_submit(struct operation *operation)
 {
 	operation->command.done = command_done;
@@ -276,8 +289,6 @@ bool operation_submit(struct operation *operation)
 	if (operation->kind == OPERATION_WRITE)
 		model_end_write(operation->medium->model, ++world_of(operation)->time,
 			operation->write, MODEL_REFUSED);
-	operation->is_busy = false;
-	free(operation->data);
-	operation->data = NULL;
+	operation_drop(operation);
 	return false;
 }

@@ -277,12 +277,12 @@ static void tell(const struct world *world)
 	printf("seed %" PRIu64 ": %u hosts, %" PRIu32
 	       " connections, %u connected; %u writes acknowledged, %u not; %u reads, %u of bad "
 	       "blocks; %u bits flipped, %u times noticed; %u resets, %u shutdowns, %u silences, "
-	       "%u expiries, %u events; %.3f s; trace %016" PRIx64 "\n",
+	       "%u expiries, %u events, %u counted; %.3f s; trace %016" PRIx64 "\n",
 		world->seed, world->host_count, world->era_count, counts->connected,
 		counts->acknowledged, counts->lost, counts->reads, counts->bad_reads, counts->flips,
 		counts->noticed, counts->resets, counts->shutdowns, counts->silences,
-		counts->expiries, counts->events, (double)world->clock.time_ns / CLOCK_SECOND_NS,
-		world->trace);
+		counts->expiries, counts->events, counts->increments,
+		(double)world->clock.time_ns / CLOCK_SECOND_NS, world->trace);
 }
 
 /* All is quiet, and nothing is left of what was. */

@@ -38,7 +38,7 @@ struct world_era {
 /* What came of it. */
 struct world_counts {
 	unsigned acknowledged, lost, reads, connected, flips, noticed, silences, expiries, events;
-	unsigned bad_reads, shutdowns, resets;
+	unsigned bad_reads, shutdowns, resets, increments;
 };
 
 struct world {
