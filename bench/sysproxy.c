@@ -49,7 +49,7 @@ static const struct work works[] = {
 	{"write 64 KiB", SYS_pwrite64, PAYLOAD_MAX, 0},
 };
 
-static void die(const char *what)
+__attribute__((noreturn)) static void die(const char *what)
 {
 	(void)fprintf(stderr, "bench_sysproxy: %s: %s\n", what, strerror(errno));
 	exit(1);

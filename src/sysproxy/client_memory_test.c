@@ -67,7 +67,7 @@ static void test_client_refuses_a_call_when_a_limit_is_exceeded(void **state)
 	struct ferry_sysproxy_range ranges[FERRY_SYSPROXY_RANGES_MAX + 1];
 	struct ferry_sysproxy_call call;
 	uint64_t arguments[FERRY_SYSPROXY_ARGUMENTS_MAX + 1] = {0};
-	char name[1];
+	char name[1] = "";
 	struct fake_scene scene;
 
 	(void)state;

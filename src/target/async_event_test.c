@@ -297,7 +297,7 @@ static uint64_t read_generation(struct fake_connection *discovery)
 {
 	struct nvme_command command = fake_command_of(NVME_ADMIN_GET_LOG_PAGE, 0);
 	struct nvme_get_log_page fields = {.lid = NVME_LOG_PAGE_DISCOVERY, .length_bytes = 1024};
-	struct nvme_discovery_log page;
+	struct nvme_discovery_log page = {0};
 	struct fake_exchange exchange = {.ret_data = &page, .data_bytes = sizeof(page)};
 
 	nvme_command_set_get_log_page(&command, &fields);

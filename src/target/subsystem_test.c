@@ -268,7 +268,7 @@ static void test_subsystem_counts_its_own_io_when_others_have_some(void **state)
 static void test_subsystem_has_its_own_namespaces_when_there_are_others(void **state)
 {
 	struct nvme_command identify = fake_command_of(NVME_ADMIN_IDENTIFY, 0);
-	struct nvme_nsid_list page;
+	struct nvme_nsid_list page = {0};
 	struct fake_exchange exchange = {.ret_data = &page, .data_bytes = sizeof(page)};
 	struct pair pair;
 
