@@ -240,7 +240,8 @@ static void test_discover_says_why_when_there_is_no_log(void **state)
 
 static void test_discover_refuses_a_url_when_it_is_no_address(void **state)
 {
-	static const char *const urls[] = {FAKE_URL, "127.0.0.1", "tcp://127.0.0.1",
+	static const char subsystem[] = FAKE_URL;
+	static const char *const urls[] = {subsystem, "127.0.0.1", "tcp://127.0.0.1",
 		"nvme-tcp://127.0.0.1:x", ""};
 	struct ferry_host_discovery *discovery = NULL;
 	char error[FERRY_HOST_ERROR_MAX];

@@ -46,6 +46,7 @@ static void test_banner_refuses_a_line_when_it_is_none(void **state)
 		"RUMPSP-\n", "RUMPSP-0-x/y\n", "RUMPSP-.4-x/y\n", "RUMPSP-0.4x/y\n",
 		"RUMPSP-0.4-noslash\n", "RUMPSP-0.4-x/y\r\n", "RUMPSP-0.4-x/y FERRY-\n",
 		"RUMPSP-0.4-x/y FERRY-1a\n", "RUMPSP-0.4444-x/y\n"};
+	static const char beginning[] = "RUMPSP-0.4-x/";
 	char line[WIRE_BANNER_MAX + 2];
 	struct banner banner;
 
@@ -53,7 +54,7 @@ static void test_banner_refuses_a_line_when_it_is_none(void **state)
 	for (size_t i = 0; i < ARRAY_LENGTH(lines); i++)
 		assert_int_equal(banner_parse(lines[i], strlen(lines[i]), &banner), -EPROTO);
 	memset(line, 'x', sizeof(line));
-	memcpy(line, "RUMPSP-0.4-x/", 13);
+	memcpy(line, beginning, sizeof(beginning) - 1);
 	line[WIRE_BANNER_MAX] = '\n';
 	assert_int_equal(banner_parse(line, WIRE_BANNER_MAX + 1, &banner), -EPROTO);
 	line[WIRE_BANNER_MAX - 1] = '\n';

@@ -5,12 +5,15 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/text.h"
 #include "sysproxy/client_private.h"
 
 #define NO_PARENT_STATUS 127
@@ -172,23 +175,40 @@ int ferry_sysproxy_exec(struct ferry_sysproxy *client, const char *path, char *c
 	return error;
 }
 
+/* Take a number and the comma after it off the start of @cursor. @return whether they were there. */
+static bool take_number(const char **cursor, uint32_t maximum, uint32_t *ret_number)
+{
+	char digits[sizeof("4294967295")];
+	size_t length = strcspn(*cursor, ",");
+	uint64_t number;
+
+	if ((*cursor)[length] != ',' || length >= sizeof(digits))
+		return false;
+	memcpy(digits, *cursor, length);
+	digits[length] = '\0';
+	if (text_parse_number(digits, 0, maximum, &number) != 0)
+		return false;
+	*cursor += length + 1;
+	*ret_number = (uint32_t)number;
+	return true;
+}
+
 /* @return whether @text is what ferry_sysproxy_exec() wrote. */
 static bool parse_variable(const char *text, int *ret_fd, struct client_grant *ret_grant,
 	const char **ret_url)
 {
 	struct client_grant grant = {0};
-	int fd, is_extended, url_start = 0;
+	uint32_t fd, is_extended;
 
-	/* The numbers are this program's own, from before it was executed. */
-	if (sscanf(text, "%d,%d,%" SCNu32 ",%" SCNu32 ",%" SCNu32 ",%n", &fd, &is_extended,
-		    &grant.carried_max, &grant.ranges_max, &grant.lanes_max, &url_start) != 5 ||
-		url_start == 0 || fd < 0 || grant.carried_max > WIRE_CARRIED_MAX ||
-		grant.ranges_max > WIRE_RANGES_MAX)
+	if (!take_number(&text, INT_MAX, &fd) || !take_number(&text, 1, &is_extended) ||
+		!take_number(&text, WIRE_CARRIED_MAX, &grant.carried_max) ||
+		!take_number(&text, WIRE_RANGES_MAX, &grant.ranges_max) ||
+		!take_number(&text, UINT32_MAX, &grant.lanes_max))
 		return false;
 	grant.is_extended = is_extended != 0;
-	*ret_fd = fd;
+	*ret_fd = (int)fd;
 	*ret_grant = grant;
-	*ret_url = text + url_start;
+	*ret_url = text;
 	return true;
 }
 

@@ -149,13 +149,14 @@ static void ask_copyout(int fd, uint64_t call, uint64_t address, const char *tex
 	uint32_t expected)
 {
 	uint8_t payload[64];
-	struct wire_call_copy copy = {le64_of(call), le64_of(address), le64_of(strlen(text))};
+	size_t bytes = strlen(text);
+	struct wire_call_copy copy = {le64_of(call), le64_of(address), le64_of(bytes)};
 	struct wire_call_copy_reply reply;
 
 	memcpy(payload, &copy, sizeof(copy));
-	memcpy(payload + sizeof(copy), text, strlen(text));
+	memcpy(payload + sizeof(copy), text, bytes + 1);
 	fake_server_send(fd, (struct wire_frame){.number = 901, .type = WIRE_CALL_COPYOUT}, payload,
-		sizeof(copy) + strlen(text));
+		sizeof(copy) + bytes);
 	(void)fake_server_receive(fd, WIRE_CALL_COPYOUT, &reply, sizeof(reply));
 	if (le32_get(reply.error) != expected)
 		abort();

@@ -219,16 +219,18 @@ static void test_wire_refuses_a_call_when_a_range_is_not_possible(void **state)
 
 static void test_wire_refuses_a_call_when_a_count_is_too_high(void **state)
 {
+	static const uint8_t too_many[8] = {[2] = 1, [3] = 4}; /* 1025 ranges */
+	static const uint8_t reserved[8] = {[4] = 1};
 	uint8_t payload[CALL_BYTES_MAX] = {0};
 	struct wire_call_view view;
 
 	(void)state;
 	assert_int_equal(wire_call_parse(payload, make_call(payload, 16, NULL, 0), &view), 0);
 	assert_int_equal(wire_call_parse(payload, make_call(payload, 17, NULL, 0), &view), -EPROTO);
-	memcpy(payload, "\x00\x00\x01\x04\x00\x00\x00\x00", 8); /* 1025 ranges */
+	memcpy(payload, too_many, sizeof(too_many));
 	assert_int_equal(wire_call_parse(payload, sizeof(payload), &view), -EPROTO);
-	memcpy(payload, "\x00\x00\x00\x00\x01\x00\x00\x00", 8); /* reserved bytes */
-	assert_int_equal(wire_call_parse(payload, 8, &view), -EPROTO);
+	memcpy(payload, reserved, sizeof(reserved));
+	assert_int_equal(wire_call_parse(payload, sizeof(reserved), &view), -EPROTO);
 }
 
 static size_t make_reply(uint8_t *to, uint32_t piece_count, const uint32_t *piece_bytes)
@@ -271,6 +273,8 @@ static void test_wire_takes_a_reply_apart_when_it_is_well_formed(void **state)
 
 static void test_wire_refuses_a_reply_when_its_pieces_are_not_possible(void **state)
 {
+	static const uint8_t too_many[4] = {1, 4};     /* 1025 pieces */
+	static const uint8_t no_int[4] = {[3] = 0x80}; /* the error */
 	uint8_t payload[CALL_BYTES_MAX] = {0};
 	struct wire_reply_view view;
 	size_t bytes = make_reply(payload, 2, (const uint32_t[]){UINT32_MAX, 1});
@@ -278,10 +282,10 @@ static void test_wire_refuses_a_reply_when_its_pieces_are_not_possible(void **st
 	(void)state;
 	assert_int_equal(wire_reply_parse(payload, bytes, &view), -EPROTO);
 	bytes = make_reply(payload, 0, NULL);
-	memcpy(payload + 4, "\x01\x04\x00\x00", 4); /* 1025 pieces */
+	memcpy(payload + 4, too_many, sizeof(too_many));
 	assert_int_equal(wire_reply_parse(payload, sizeof(payload), &view), -EPROTO);
 	bytes = make_reply(payload, 0, NULL);
-	memcpy(payload, "\x00\x00\x00\x80", 4); /* an error that is no int */
+	memcpy(payload, no_int, sizeof(no_int));
 	assert_int_equal(wire_reply_parse(payload, bytes, &view), -EPROTO);
 }
 

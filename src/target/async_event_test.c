@@ -326,7 +326,7 @@ static void test_async_event_tells_when_the_discovery_log_has_changed(void **sta
 	enable(discovery, DISCOVERY_NOTICE);
 	event = ask(discovery);
 	unwanted = ask(fixture.admin);
-	for (uint16_t i = 0; i < ARRAY_LENGTH(generations); i++) {
+	for (size_t i = 0; i < ARRAY_LENGTH(generations); i++) {
 		generations[i] = read_generation(discovery);
 		add_address(&fixture, false, (uint16_t)(4420 + i));
 		expect_event(event, DISCOVERY_EVENT);
@@ -369,7 +369,7 @@ static void test_async_event_of_discovery_is_told_again_when_its_log_was_read_wi
 	add_address(&fixture, false, 4420);
 	expect_event(event, DISCOVERY_EVENT);
 	event = ask(discovery);
-	for (uint16_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+	for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
 		read_page(discovery, rows[i].lid, rows[i].is_retained);
 		add_address(&fixture, false, (uint16_t)(4421 + i));
 		assert_int_equal(event->is_done, rows[i].is_told);
