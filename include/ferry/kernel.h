@@ -39,7 +39,8 @@ struct ferry_kernel_call {
 	                           * ABI; 0: from one of plain 0.4, whose numbers are NetBSD's */
 };
 
-/* What a kernel does. All are called with @kernel, the pointer given with them; what is NULL is left
+/* What a kernel does. Those of processes come one after the other, for all processes: they wait for no
+ * client. All are called with @kernel, the pointer given with them; what is NULL is left
  * out, except call, which must be there. Between schedule() and unschedule() are all but cancel(),
  * block() and unblock(). */
 struct ferry_kernel_operations {

@@ -53,7 +53,7 @@ void call_make(struct call *call)
 		.number = call->wanted,
 		.argument_count = call->argument_count,
 		.arguments = call->arguments,
-		.is_extended = lwp->is_extended,
+		.is_extended = lwp->is_native,
 	};
 	const struct wire_frame frame = {
 		.number = call->number,

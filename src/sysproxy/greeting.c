@@ -205,7 +205,7 @@ static void be_lane(struct greeting *greeting)
 	request.id = le64_get(wanted.id);
 	process = server_find_lane_cookie(greeting->server, &wanted.lane);
 	if (process == NULL) {
-		refuse(greeting, WIRE_ERROR_AUTH, "a lane of no process");
+		refuse(greeting, WIRE_ERROR_INVALID_PREFORK, "a lane of no process");
 		return;
 	}
 	loop_unwatch(&greeting->watch);

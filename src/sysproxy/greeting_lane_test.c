@@ -46,7 +46,7 @@ static void test_greeting_makes_no_lane_when_cookie_or_id_is_wrong(void **state)
 		forged.bytes[bit / 8] = (uint8_t)(forged.bytes[bit / 8] ^ 1u << bit % 8);
 		connect_to(bench, &peer);
 		send_lane(&peer, &forged, 6);
-		raw_peer_expect_error(&peer, 902, WIRE_ERROR_AUTH);
+		raw_peer_expect_error(&peer, 902, WIRE_ERROR_INVALID_PREFORK);
 		raw_peer_expect_end(&peer);
 		raw_peer_end(&peer);
 	}
@@ -66,7 +66,7 @@ static void test_greeting_makes_no_lane_when_cookie_or_id_is_wrong(void **state)
 	fake_kernel_await_processes(bench->kernel, 0);
 	connect_to(bench, &peer);
 	send_lane(&peer, &reply.lane, 5);
-	raw_peer_expect_error(&peer, 902, WIRE_ERROR_AUTH);
+	raw_peer_expect_error(&peer, 902, WIRE_ERROR_INVALID_PREFORK);
 	raw_peer_end(&peer);
 }
 

@@ -75,6 +75,17 @@ static bool lane_send_error(struct lane *lane, uint64_t number, uint32_t code)
 
 /* Copies */
 
+/* Of @got_bytes bytes at @to there are to be @bytes at least. */
+static bool lane_complete(struct lane *lane, uint8_t *to, size_t *got_bytes, size_t bytes)
+{
+	if (*got_bytes >= bytes)
+		return true;
+	if (!line_receive_all(&lane->line, to + *got_bytes, bytes - *got_bytes))
+		return false;
+	*got_bytes = bytes;
+	return true;
+}
+
 /* Receive the answer to @copy. @return false: the lane is broken. */
 static bool lane_receive_answer(struct lane *lane, struct copy *copy)
 {
@@ -88,14 +99,9 @@ static bool lane_receive_answer(struct lane *lane, struct copy *copy)
 	size_t got_bytes = line_wait(&lane->line, parts, 2);
 	struct wire_frame frame;
 
-	if (got_bytes == 0)
+	if (got_bytes == 0 ||
+		!lane_complete(lane, (uint8_t *)&answer, &got_bytes, sizeof(answer.header)))
 		return false;
-	if (got_bytes < first_bytes) {
-		if (!line_receive_all(&lane->line, (uint8_t *)&answer + got_bytes,
-			    first_bytes - got_bytes))
-			return false;
-		got_bytes = first_bytes;
-	}
 	frame = wire_frame_of(&answer.header);
 	/* Nothing else may come from a client that waits for a reply. */
 	if (wire_check_from_client(&frame, true) < 0 || frame.class != WIRE_RESPONSE ||
@@ -103,7 +109,7 @@ static bool lane_receive_answer(struct lane *lane, struct copy *copy)
 		return false;
 	if (!copy_takes(copy, frame.bytes - WIRE_HEADER_BYTES))
 		return line_receive_past(&lane->line, frame.bytes - got_bytes);
-	if (frame.bytes > got_bytes &&
+	if (!lane_complete(lane, (uint8_t *)&answer, &got_bytes, first_bytes) ||
 		!line_receive_all(&lane->line, (uint8_t *)copy->to + (got_bytes - first_bytes),
 			(size_t)frame.bytes - got_bytes))
 		return false;
@@ -122,11 +128,12 @@ static void lane_carry(struct lwp_carrier *carrier, struct copy *copy)
 		return;
 	parts[0].iov_len = copy_frame(copy, ++lane->copy_number, frame);
 	parts[1].iov_base = (void *)(uintptr_t)copy->from;
-	if (!lane_send_locked(lane, parts, parts[1].iov_len > 0 ? 2 : 1) ||
-		!lane_receive_answer(lane, copy)) {
-		lane->is_broken = true;
+	lane->is_broken = !lane_send_locked(lane, parts, parts[1].iov_len > 0 ? 2 : 1) ||
+		(copy_is_answered(copy) && !lane_receive_answer(lane, copy));
+	if (lane->is_broken)
 		copy->error = -EFAULT;
-	}
+	else if (!copy_is_answered(copy))
+		copy->error = 0;
 }
 
 /* Calls */
@@ -188,20 +195,15 @@ static bool lane_serve(struct lane *lane)
 	struct wire_frame frame;
 	int error;
 
-	if (got_bytes == 0)
+	if (got_bytes == 0 || !lane_complete(lane, lane->buffer, &got_bytes, WIRE_HEADER_BYTES))
 		return false;
-	if (got_bytes < WIRE_HEADER_BYTES) {
-		if (!line_receive_all(&lane->line, lane->buffer + got_bytes,
-			    WIRE_HEADER_BYTES - got_bytes))
-			return false;
-		got_bytes = WIRE_HEADER_BYTES;
-	}
 	frame = wire_frame_of((const struct wire_header *)lane->buffer);
 	error = wire_check_from_client(&frame, true);
 	/* What follows a request before its reply is out of step. */
 	if (error < 0 || frame.bytes < got_bytes)
 		return false;
-	if (error > 0 || frame.class != WIRE_REQUEST || frame.type != WIRE_CALL)
+	if (error > 0 || frame.class != WIRE_REQUEST ||
+		(frame.type != WIRE_CALL && frame.type != WIRE_SYSCALL))
 		return line_receive_past(&lane->line, frame.bytes - got_bytes) &&
 			lane_send_error(lane, frame.number, WIRE_ERROR_MALFORMED);
 	if (frame.bytes > sizeof(lane->buffer))
@@ -385,7 +387,7 @@ int lane_new(struct ferry_process *process, int fd, const struct lane_request *r
 	lane->ended.deliver = lane_ended;
 	lane->carrier.carry = lane_carry;
 	(void)pthread_mutex_init(&lane->send_lock, NULL);
-	lwp_init(&lane->lwp, &server->kernel, process->data, &lane->carrier);
+	lwp_init(&lane->lwp, &server->kernel, process->data, true, &lane->carrier);
 	error = lane_begin(lane);
 	if (error != 0) {
 		worker_release_thread(server->workers);

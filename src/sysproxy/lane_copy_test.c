@@ -81,6 +81,23 @@ static void test_lane_fails_a_copy_when_the_answer_is_bad(void **state)
 	free(bytes);
 }
 
+static void test_lane_fails_a_copy_when_the_answer_is_too_short_to_be_one(void **state)
+{
+	struct lane_bench *bench = *state;
+	struct raw_call call = lane_bench_call(FAKE_COPYIN, 5, IN, NULL, 0);
+	struct wire_frame answer = {.class = WIRE_RESPONSE, .type = WIRE_CALL_COPYIN};
+	struct wire_reply_view view;
+
+	for (unsigned bytes = 0; bytes < 16; bytes += 5) {
+		raw_peer_send_call(&bench->lane, &call);
+		(void)lane_bench_expect_copy(&bench->lane, WIRE_CALL_COPYIN);
+		answer.number = bench->lane.frame.number;
+		raw_peer_send(&bench->lane, &answer, "0123456789abcdef", bytes);
+		assert_int_equal(raw_peer_reply(&bench->lane, 7, &view), EFAULT);
+		lane_bench_expect_null_call(bench);
+	}
+}
+
 static void test_lane_asks_for_nothing_when_memory_was_not_declared(void **state)
 {
 	const struct {
@@ -346,6 +363,7 @@ int main(void)
 		TEST(test_lane_copies_nothing_when_the_call_carries_it),
 		TEST(test_lane_asks_for_memory_when_it_was_not_carried),
 		TEST(test_lane_fails_a_copy_when_the_answer_is_bad),
+		TEST(test_lane_fails_a_copy_when_the_answer_is_too_short_to_be_one),
 		TEST(test_lane_asks_for_nothing_when_memory_was_not_declared),
 		TEST(test_lane_finds_the_end_of_a_string_when_it_is_carried_or_copied),
 		TEST(test_lane_sends_output_with_the_reply_when_it_fits),

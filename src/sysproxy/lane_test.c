@@ -33,13 +33,41 @@ static void test_lane_answers_when_a_call_is_unknown_or_short(void **state)
 	assert_int_equal(values[0], 1);
 }
 
+static void test_lane_copies_as_in_plain_when_the_call_is_a_syscall(void **state)
+{
+	struct lane_bench *bench = *state;
+	struct raw_peer *lane = &bench->lane;
+	struct wire_frame answer = {.class = WIRE_RESPONSE, .type = WIRE_COPYIN};
+	uint64_t values[2];
+
+	raw_peer_send_syscall(lane, FAKE_ECHO_BACK, 3, LANE_BENCH_ADDRESS, 4);
+	raw_peer_expect(lane, WIRE_REQUEST, WIRE_COPYOUT, 1);
+	assert_memory_equal(lane->payload + sizeof(struct wire_copy), "\1\2\3\4", 4);
+	raw_peer_expect(lane, WIRE_REQUEST, WIRE_COPYIN, 2);
+	answer.number = 2;
+	raw_peer_send(lane, &answer, "\1\1\1\1", 4);
+	assert_int_equal(raw_peer_syscall_reply(lane, 3, values), 0);
+	assert_int_equal(values[0], 4);
+
+	raw_peer_send_syscall(lane, FAKE_COPYIN, 4, LANE_BENCH_ADDRESS, 4);
+	raw_peer_expect(lane, WIRE_REQUEST, WIRE_COPYIN, 3);
+	answer.number = 3;
+	raw_peer_send(lane, &answer, "\1", 1);
+	assert_int_equal(raw_peer_syscall_reply(lane, 4, NULL), EFAULT);
+
+	/* The numbers of its calls are this machine's all the same. */
+	raw_peer_send_syscall(lane, FAKE_EXTENDED, 5, 0, 0);
+	assert_int_equal(raw_peer_syscall_reply(lane, 5, values), 0);
+	assert_int_equal(values[0], 1);
+}
+
 static void test_lane_refuses_a_frame_when_it_is_no_call(void **state)
 {
 	const struct {
 		struct wire_frame frame;
 		size_t bytes;
 	} rows[] = {
-		{{.type = WIRE_SYSCALL}, 16},
+		{{.type = WIRE_SYSCALL}, 15},
 		{{.type = WIRE_PREFORK}, 0},
 		{{.type = WIRE_CANCEL}, 16},
 		{{.type = WIRE_HELLO}, 40},
@@ -255,6 +283,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_lane_answers_when_a_call_is_unknown_or_short),
+		TEST(test_lane_copies_as_in_plain_when_the_call_is_a_syscall),
 		TEST(test_lane_refuses_a_frame_when_it_is_no_call),
 		TEST(test_lane_hangs_up_when_a_length_is_impossible),
 		TEST(test_lane_hangs_up_when_an_answer_is_out_of_step),

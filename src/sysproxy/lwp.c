@@ -8,11 +8,12 @@
 #include <errno.h>
 
 void lwp_init(struct ferry_lwp *lwp, const struct kernel *kernel, void *process_data,
-	struct lwp_carrier *carrier)
+	bool is_native, struct lwp_carrier *carrier)
 {
 	*lwp = (struct ferry_lwp){
 		.kernel = kernel,
 		.process_data = process_data,
+		.is_native = is_native,
 		.carrier = carrier,
 	};
 	memory_init(&lwp->memory);

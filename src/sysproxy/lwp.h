@@ -31,6 +31,7 @@ struct ferry_lwp {
 	void *process_data; /* the kernel's pointer */
 	void *data;         /* the kernel's pointer; meaningful if is_made */
 	bool is_made;
+	bool is_native;   /* the client has said HELLO: its numbers are this machine's */
 	bool is_extended; /* the call in progress is one of the extension: memory is in use */
 	struct memory memory;
 
@@ -43,8 +44,9 @@ struct ferry_lwp {
 	uint64_t unwanted;
 };
 
+/** @param is_native whether the client has said HELLO */
 void lwp_init(struct ferry_lwp *lwp, const struct kernel *kernel, void *process_data,
-	struct lwp_carrier *carrier);
+	bool is_native, struct lwp_carrier *carrier);
 
 /** Free what it has; the kernel's lwp has been released. */
 void lwp_deinit(struct ferry_lwp *lwp);

@@ -290,7 +290,7 @@ static void test_process_ends_calls_and_lanes_when_it_execs(void **state)
 	const struct wire_lane wanted = {.lane = before.lane, .id = le64_of(1)};
 
 	raw_peer_send(&late, &frame, &wanted, sizeof(wanted));
-	raw_peer_expect_error(&late, 1, WIRE_ERROR_AUTH);
+	raw_peer_expect_error(&late, 1, WIRE_ERROR_INVALID_PREFORK);
 	raw_peer_end(&late);
 	connect_to(bench, &late);
 	raw_peer_lane(&late, &after.lane, 1);

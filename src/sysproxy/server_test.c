@@ -367,6 +367,25 @@ static void test_server_serves_others_when_a_client_reads_no_replies(void **stat
 	raw_peer_end(&other);
 }
 
+static void test_server_ends_a_process_when_a_lane_does_not_read(void **state)
+{
+	struct server_bench *bench = *state;
+	struct raw_call call = raw_call_of(FAKE_COPYOUT, 1, 0x1000, WIRE_CARRIED_MAX);
+	const struct wire_range range = raw_range(0x1000, WIRE_CARRIED_MAX, WIRE_RANGE_OUT, 0);
+	struct raw_peer session, lane;
+	uint8_t byte;
+
+	server_bench_open(bench, NULL);
+	server_bench_lane(bench, &session, &lane);
+	raw_call_range(&call, &range, NULL);
+	raw_peer_send_call(&lane, &call);
+	/* Its thread is sending, and has no room. */
+	assert_int_equal(recv(lane.fd, &byte, 1, MSG_PEEK), 1);
+	raw_peer_end(&session);
+	fake_kernel_await_processes(bench->kernel, 0);
+	raw_peer_end(&lane);
+}
+
 static void test_server_serves_others_when_a_client_takes_no_copies(void **state)
 {
 	struct server_bench *bench = *state;
@@ -449,6 +468,7 @@ int main(void)
 		TEST(test_server_cancels_blocked_calls_when_it_closes),
 		TEST(test_server_serves_others_when_a_client_sends_junk_and_never_reads),
 		TEST(test_server_serves_others_when_a_client_reads_no_replies),
+		TEST(test_server_ends_a_process_when_a_lane_does_not_read),
 		TEST(test_server_serves_others_when_a_client_takes_no_copies),
 		TEST(test_server_runs_in_a_loop_of_others_when_it_is_started),
 	};

@@ -300,7 +300,8 @@ void session_receive_call(struct session *session)
 		.payload_bytes = bytes,
 	};
 	list_init(&call->link);
-	lwp_init(&call->lwp, &process->server->kernel, process->data, &call->carrier);
+	lwp_init(&call->lwp, &process->server->kernel, process->data, process->is_extended,
+		&call->carrier);
 	session->calls_count++;
 	session->call_bytes += bytes;
 	session->places[0] = (struct iovec){call->payload, bytes};
