@@ -411,6 +411,23 @@ void greeting_begin(struct ferry_sysproxy_server *server, int fd, enum wire_erro
 		refuse(greeting, refusal, why);
 }
 
+bool greeting_make_room(struct ferry_sysproxy_server *server)
+{
+	struct list *link;
+
+	if (server->greeting_count < SERVER_GREETINGS_MAX)
+		return true;
+	list_for_each (link, &server->greetings) {
+		struct greeting *greeting = container_of(link, struct greeting, link);
+
+		if (greeting->state == GREETING_LINGERING) {
+			greeting_free(greeting);
+			return true;
+		}
+	}
+	return false;
+}
+
 void greeting_free_all(struct ferry_sysproxy_server *server)
 {
 	struct list *link, *following;

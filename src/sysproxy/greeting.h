@@ -17,6 +17,10 @@ struct greeting;
 void greeting_begin(struct ferry_sysproxy_server *server, int fd, enum wire_error refusal,
 	const char *why);
 
+/** Have room for one more, by hanging up one that was refused and only lingers.
+ *  @return whether there is. */
+bool greeting_make_room(struct ferry_sysproxy_server *server) __attribute__((warn_unused_result));
+
 /** Hang up all that there are. */
 void greeting_free_all(struct ferry_sysproxy_server *server);
 

@@ -308,6 +308,26 @@ static void test_greeting_refuses_connections_when_too_many_say_nothing(void **s
 	free(peers);
 }
 
+static void test_greeting_has_room_for_others_when_refused_ones_linger(void **state)
+{
+	struct server_bench *bench = *state;
+	struct raw_peer *peers = calloc(SERVER_GREETINGS_MAX, sizeof(*peers));
+	struct raw_peer other;
+
+	assert_non_null(peers);
+	server_bench_open(bench, NULL);
+	for (unsigned i = 0; i < SERVER_GREETINGS_MAX; i++) {
+		connect_to(bench, &peers[i]);
+		raw_peer_request(&peers[i], WIRE_SYSCALL, 1, 0);
+		raw_peer_expect_error(&peers[i], 1, WIRE_ERROR_AUTH);
+	}
+	server_bench_guest(bench, &other);
+	raw_peer_end(&other);
+	for (unsigned i = 0; i < SERVER_GREETINGS_MAX; i++)
+		raw_peer_end(&peers[i]);
+	free(peers);
+}
+
 static void test_greeting_tells_why_when_the_kernel_refuses(void **state)
 {
 	const struct {
@@ -371,6 +391,7 @@ int main(void)
 		TEST(test_greeting_hangs_up_when_nothing_is_said_in_time),
 		TEST(test_greeting_tells_that_the_server_is_full_when_it_is),
 		TEST(test_greeting_refuses_connections_when_too_many_say_nothing),
+		TEST(test_greeting_has_room_for_others_when_refused_ones_linger),
 		TEST(test_greeting_tells_why_when_the_kernel_refuses),
 		TEST(test_greeting_frees_the_process_when_it_vanishes_meanwhile),
 	};

@@ -335,6 +335,8 @@ static void process_free(struct ferry_process *process)
 	struct ferry_sysproxy_server *server = process->server;
 
 	assert(list_is_empty(&process->lanes) && list_is_empty(&process->children));
+	log_write(server->log, LOG_LEVEL_INFO, "process gone", "process %llu (%s) has gone",
+		(unsigned long long)process->id, process->name);
 	session_free(process->session);
 	timer_disarm(&process->prefork_timer);
 	timer_disarm(&process->cancel_timer);

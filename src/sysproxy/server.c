@@ -66,6 +66,7 @@ static void server_accepted(void *context, int fd, const struct sockaddr_storage
 {
 	struct ferry_sysproxy_server *server = context;
 	enum wire_error refusal = WIRE_ERROR_NONE;
+	unsigned most = SERVER_GREETINGS_MAX;
 	const char *why = NULL;
 	uid_t user;
 
@@ -74,11 +75,16 @@ static void server_accepted(void *context, int fd, const struct sockaddr_storage
 		refusal = WIRE_ERROR_AUTH;
 		log_write(server->log, LOG_LEVEL_WARNING, "user",
 			"a connection of user %ld is refused: %s", (long)user, why);
-	} else if (server->greeting_count >= SERVER_GREETINGS_MAX) {
+	} else if (!greeting_make_room(server)) {
 		refusal = WIRE_ERROR_NO_MEMORY;
 		why = "too many connections have not said what they are";
+		most = SERVER_GREETINGS_MAX + SERVER_REFUSALS_MAX;
 	}
-	greeting_begin(server, fd, refusal, why);
+	/* Those that are refused must not keep out others: there is not always room to tell them. */
+	if (refusal != WIRE_ERROR_NONE && server->greeting_count >= most)
+		(void)close(fd);
+	else
+		greeting_begin(server, fd, refusal, why);
 }
 
 /* Opening */

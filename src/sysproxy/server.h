@@ -21,6 +21,7 @@
 #include "sysproxy/worker.h"
 
 #define SERVER_GREETINGS_MAX 256u  /* connections that have not said who they are */
+#define SERVER_REFUSALS_MAX  64u   /* ...and that are told at a time that these are too many */
 #define SERVER_LINGER_MS     1000u /* that a refused one is given to read why */
 
 /* What may be chosen, as it has been. */

@@ -112,11 +112,15 @@ bool raw_peer_send_bytes(struct raw_peer *peer, const void *bytes, size_t count)
 void raw_peer_send(struct raw_peer *peer, const struct wire_frame *frame, const void *payload,
 	size_t payload_bytes)
 {
-	struct wire_header header;
+	uint8_t *bytes = malloc(WIRE_HEADER_BYTES + payload_bytes);
 
-	wire_header_put(&header, frame, payload_bytes);
-	assert_true(raw_peer_send_bytes(peer, &header, sizeof(header)));
-	assert_true(raw_peer_send_bytes(peer, payload, payload_bytes));
+	assert_non_null(bytes);
+	wire_header_put((struct wire_header *)bytes, frame, payload_bytes);
+	if (payload_bytes > 0)
+		memcpy(bytes + WIRE_HEADER_BYTES, payload, payload_bytes);
+	/* At once: whoever dislikes the header may hang up before it has seen the rest. */
+	assert_true(raw_peer_send_bytes(peer, bytes, WIRE_HEADER_BYTES + payload_bytes));
+	free(bytes);
 }
 
 void raw_peer_request(struct raw_peer *peer, uint16_t type, uint64_t number, uint32_t aux)
