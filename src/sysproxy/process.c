@@ -323,6 +323,8 @@ void process_exec(struct ferry_process *process, const char *name, uint64_t numb
 	set_state(process, PROCESS_EXECING);
 	set_name(process, name);
 	process->exec_number = number;
+	/* The program that would have answered has gone. */
+	session_fail_copies(process->session);
 	session_doom_calls(process->session);
 	lane_end_all(process);
 	process_settle(process);

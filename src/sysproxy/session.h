@@ -97,6 +97,9 @@ void session_receive_answer(struct session *session);
 /** The connection has ended: copies in progress fail, what was half received is dropped. */
 void session_drop_calls(struct session *session);
 
+/** Nobody will answer copies in progress: they fail. No frame is half received. */
+void session_fail_copies(struct session *session);
+
 /** No call is wanted any more. */
 void session_doom_calls(struct session *session);
 

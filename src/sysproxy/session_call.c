@@ -102,12 +102,15 @@ static void copy_begun(struct loop_message *message)
 	waiting->number = ++session->copy_number;
 	bytes = copy_frame(copy, waiting->number, frame);
 	list_append(&session->copies, &waiting->link);
-	room = session->is_ending || !session->stream || !stream_has_room(session->stream, bytes, 2)
-		? NULL
-		: session_put(session, bytes);
+	/* After an exec the memory is no more. */
+	if (session->is_ending || session->stream == NULL ||
+		session->process->state == PROCESS_EXECING) {
+		copy_settle(waiting);
+		return;
+	}
+	room = stream_has_room(session->stream, bytes, 2) ? session_put(session, bytes) : NULL;
 	if (room == NULL) {
-		if (session->stream != NULL)
-			session_hang_up(session, "it does not read what it is sent");
+		session_hang_up(session, "it does not read what it is sent");
 		copy_settle(waiting);
 		return;
 	}
@@ -311,14 +314,10 @@ void session_receive_call(struct session *session)
 
 /* Ends */
 
-void session_drop_calls(struct session *session)
+void session_fail_copies(struct session *session)
 {
 	struct list *link, *following;
 
-	session->received = NULL;
-	session->receiving_copy = NULL;
-	if (session->receiving_call != NULL)
-		call_free(TAKE(session->receiving_call));
 	list_for_each_safe (link, following, &session->copies) {
 		struct session_copy *waiting = container_of(link, struct session_copy, link);
 
@@ -326,6 +325,15 @@ void session_drop_calls(struct session *session)
 		waiting->is_awaited = false;
 		copy_settle(waiting);
 	}
+}
+
+void session_drop_calls(struct session *session)
+{
+	session->received = NULL;
+	session->receiving_copy = NULL;
+	if (session->receiving_call != NULL)
+		call_free(TAKE(session->receiving_call));
+	session_fail_copies(session);
 }
 
 void session_doom_calls(struct session *session)
