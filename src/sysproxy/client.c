@@ -239,8 +239,8 @@ int ferry_sysproxy_call(struct ferry_sysproxy *client, struct ferry_sysproxy_cal
 {
 	int error;
 
-	if (*client->is_own == 0)
-		return -ENOTCONN; /* a child that was not made by ferry_sysproxy_fork() */
+	if (!client_is_own(client))
+		return -ENOTCONN;
 	for (;;) {
 		unsigned generation = atomic_load(&client->generation);
 
@@ -257,6 +257,8 @@ int ferry_sysproxy_call(struct ferry_sysproxy *client, struct ferry_sysproxy_cal
 
 void ferry_sysproxy_cancel(struct ferry_sysproxy *client, const struct ferry_sysproxy_call *call)
 {
+	if (!client_is_own(client))
+		return;
 	(void)pthread_mutex_lock(&client->mutex);
 	if (client->session != NULL && client->grant.is_extended) {
 		for (struct list *link = client->lanes.next; link != &client->lanes;

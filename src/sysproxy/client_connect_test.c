@@ -185,7 +185,7 @@ static void test_client_is_told_which_variable_to_set_when_it_has_no_url(void **
 	assert_int_equal(setenv("FERRY_CALLS", "tcp://127.0.0.1:1", 1), 0);
 	assert_int_equal(open_at(NULL, error), -ECONNREFUSED);
 	/* What no program before us has left is not taken for a connection. */
-	assert_int_equal(setenv("FERRY_CALLS_FD", "0,1,1,1,1,unix:///x", 1), 0);
+	assert_int_equal(setenv("FERRY_CALLS_FD", "0,1,1,1,1,1,unix:///x", 1), 0);
 	assert_int_equal(open_at(NULL, error), -ECONNREFUSED);
 	assert_int_equal(setenv("FERRY_CALLS_FD", "rubbish", 1), 0);
 	assert_int_equal(open_at(NULL, error), -ECONNREFUSED);

@@ -24,6 +24,8 @@ static struct client_session *take_session(struct ferry_sysproxy *client)
 {
 	struct client_session *session;
 
+	if (!client_is_own(client))
+		return NULL;
 	(void)pthread_mutex_lock(&client->mutex);
 	session = client->session;
 	if (session != NULL)
@@ -150,16 +152,16 @@ int ferry_sysproxy_exec(struct ferry_sysproxy *client, const char *path, char *c
 	struct client_session *session = take_session(client);
 	const struct client_grant *grant = &client->grant;
 	CLEANUP(cleanup_free) char **copy = NULL;
-	char entry[64 + sizeof(client->url.text)];
+	char entry[128 + sizeof(client->url.text)];
 	int error = 0, fd;
 
 	if (session == NULL)
 		return -ENOTCONN;
 	fd = client_session_freeze(session);
 	(void)snprintf(entry, sizeof(entry),
-		CLIENT_FD_VARIABLE "=%d,%d,%" PRIu32 ",%" PRIu32 ",%" PRIu32 ",%s", fd,
+		CLIENT_FD_VARIABLE "=%d,%d,%" PRIu32 ",%" PRIu32 ",%" PRIu32 ",%" PRIu32 ",%s", fd,
 		grant->is_extended, grant->carried_max, grant->ranges_max, grant->lanes_max,
-		client->url.text);
+		grant->calls_max, client->url.text);
 	copy = with_entry(environment, entry);
 	if (copy == NULL) {
 		error = -ENOMEM;
@@ -203,7 +205,8 @@ static bool parse_variable(const char *text, int *ret_fd, struct client_grant *r
 	if (!take_number(&text, INT_MAX, &fd) || !take_number(&text, 1, &is_extended) ||
 		!take_number(&text, WIRE_CARRIED_MAX, &grant.carried_max) ||
 		!take_number(&text, WIRE_RANGES_MAX, &grant.ranges_max) ||
-		!take_number(&text, UINT32_MAX, &grant.lanes_max))
+		!take_number(&text, UINT32_MAX, &grant.lanes_max) ||
+		!take_number(&text, UINT32_MAX, &grant.calls_max) || grant.calls_max == 0)
 		return false;
 	grant.is_extended = is_extended != 0;
 	*ret_fd = (int)fd;

@@ -237,6 +237,13 @@ void client_session_abandon(struct client_session *session);
 
 /* client.c */
 
+/** @return whether this process made the connection: false in a child that was not made by
+ *  ferry_sysproxy_fork(), whose copy of it must not be used. */
+static inline bool client_is_own(const struct ferry_sysproxy *client)
+{
+	return *client->is_own != 0;
+}
+
 /** The signal @signal was raised by the server. */
 void client_raise(const struct ferry_sysproxy *client, int signal);
 
