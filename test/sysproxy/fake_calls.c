@@ -177,6 +177,76 @@ static int call_sum(const struct ferry_kernel_call *call, int64_t *ret_values)
 	return 0;
 }
 
+/* Wait until pipe @index is full, or is not. @return 0, or -EINTR. */
+static int await_pipe(struct fake_kernel *kernel, struct fake_lwp *lwp, uint64_t index,
+	bool is_full)
+{
+	if (index >= FAKE_PIPES)
+		return -EINVAL;
+	while (kernel->pipes[index].is_full != is_full) {
+		if (lwp->cancel_count > 0)
+			return -EINTR;
+		fake_kernel_sleep(kernel);
+	}
+	kernel->pipes[index].is_full = !is_full;
+	fake_kernel_tell(kernel);
+	return 0;
+}
+
+static int call_put(struct fake_kernel *kernel, struct fake_lwp *lwp, const uint64_t *arguments)
+{
+	int error = await_pipe(kernel, lwp, arguments[0], false);
+
+	if (error == 0)
+		kernel->pipes[arguments[0]].value = arguments[1];
+	return error;
+}
+
+static int call_take(struct fake_kernel *kernel, struct fake_lwp *lwp, uint64_t index,
+	int64_t *ret_values)
+{
+	int error = await_pipe(kernel, lwp, index, true);
+
+	if (error == 0)
+		ret_values[0] = (int64_t)kernel->pipes[index].value;
+	return error;
+}
+
+static int call_tally(struct fake_kernel *kernel, uint64_t index)
+{
+	if (index >= kernel->tally_count)
+		return -ENOSPC;
+	kernel->tally[index]++;
+	return 0;
+}
+
+/* What asks for the state of the kernel, or changes another process's. */
+static int answer_about_all(struct fake_kernel *kernel, struct fake_lwp *lwp,
+	const struct ferry_kernel_call *call, int64_t *ret_values)
+{
+	const uint64_t *arguments = call->arguments;
+
+	switch (call->number) {
+	case FAKE_CENSUS:
+		ret_values[0] = kernel->process_count;
+		ret_values[1] = kernel->lwp_count;
+		return 0;
+	case FAKE_BLOCKED:
+		ret_values[0] = kernel->blocked_count;
+		return 0;
+	case FAKE_PUT:
+		return call_put(kernel, lwp, arguments);
+	case FAKE_TAKE:
+		return call_take(kernel, lwp, arguments[0], ret_values);
+	case FAKE_RAISE_FOR:
+		return fake_kernel_raise_for(kernel, arguments[0], (int)arguments[1]) ? 0 : -ESRCH;
+	case FAKE_TALLY:
+		return call_tally(kernel, arguments[0]);
+	default:
+		return -ENOSYS;
+	}
+}
+
 int fake_kernel_answer(struct fake_kernel *kernel, struct fake_lwp *lwp,
 	const struct ferry_kernel_call *call, int64_t *ret_values)
 {
@@ -227,6 +297,6 @@ int fake_kernel_answer(struct fake_kernel *kernel, struct fake_lwp *lwp,
 		ret_values[0] = call->is_extended;
 		return 0;
 	default:
-		return -ENOSYS;
+		return answer_about_all(kernel, lwp, call, ret_values);
 	}
 }

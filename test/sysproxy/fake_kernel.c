@@ -375,16 +375,32 @@ void fake_kernel_text(struct fake_kernel *kernel, char ret_text[FAKE_TEXT_MAX])
 	unlock(kernel);
 }
 
-void fake_kernel_raise(struct fake_kernel *kernel, uint64_t id, int signal)
+bool fake_kernel_raise_for(struct fake_kernel *kernel, uint64_t id, int signal)
 {
 	struct list *link;
 
-	lock(kernel);
 	list_for_each (link, &kernel->processes) {
 		struct fake_process *process = container_of(link, struct fake_process, link);
 
-		if (process->id == id)
-			ferry_raise(process->handle, signal);
+		if (process->id != id)
+			continue;
+		ferry_raise(process->handle, signal);
+		return true;
 	}
+	return false;
+}
+
+void fake_kernel_raise(struct fake_kernel *kernel, uint64_t id, int signal)
+{
+	lock(kernel);
+	(void)fake_kernel_raise_for(kernel, id, signal);
+	unlock(kernel);
+}
+
+void fake_kernel_tally(struct fake_kernel *kernel, uint8_t *tally, uint64_t count)
+{
+	lock(kernel);
+	kernel->tally = tally;
+	kernel->tally_count = count;
 	unlock(kernel);
 }

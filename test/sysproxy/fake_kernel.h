@@ -30,7 +30,15 @@ enum fake_call {
 	FAKE_ECHO_BACK,  /* address, bytes: COPYOUT of seed 1, then as COPYIN */
 	FAKE_LIST,       /* address, n: COPYOUT of n single bytes, every second one */
 	FAKE_EXTENDED,   /* gives is_extended */
+	FAKE_CENSUS,     /* gives how many processes and lwps there are */
+	FAKE_BLOCKED,    /* gives how many lwps are blocked */
+	FAKE_PUT,        /* pipe, value: waits until there is room for it, or EINTR */
+	FAKE_TAKE,       /* pipe: waits until there is a value, gives it, or EINTR */
+	FAKE_RAISE_FOR,  /* id of a process, signal */
+	FAKE_TALLY,      /* index: counts it */
 };
+
+#define FAKE_PIPES 8 /* of one value each */
 
 #define FAKE_TEXT_MAX 4096
 
@@ -60,6 +68,9 @@ void fake_kernel_hold(struct fake_kernel *kernel, bool is_holding);
 
 /** End the calls of FAKE_STUBBORN that are in progress. */
 void fake_kernel_release(struct fake_kernel *kernel);
+
+/** FAKE_TALLY counts in @tally, which has @count places; it may be memory that outlives the kernel. */
+void fake_kernel_tally(struct fake_kernel *kernel, uint8_t *tally, uint64_t count);
 
 /* Conditions, each waited for; the test fails when it has not come true after a long time */
 

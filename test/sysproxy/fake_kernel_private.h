@@ -40,6 +40,12 @@ struct fake_kernel {
 	int refusal;
 	bool is_holding, is_waiting;
 	struct fake_counts counts;
+	struct {
+		bool is_full;
+		uint64_t value;
+	} pipes[FAKE_PIPES];
+	uint8_t *tally;
+	uint64_t tally_count;
 	char text[FAKE_TEXT_MAX];
 };
 
@@ -51,6 +57,9 @@ void fake_kernel_sleep(struct fake_kernel *kernel);
 
 /** Something has changed that others may wait for. */
 void fake_kernel_tell(struct fake_kernel *kernel);
+
+/** Raise @signal for the process with id @id; the lock is held. @return whether there is one. */
+bool fake_kernel_raise_for(struct fake_kernel *kernel, uint64_t id, int signal);
 
 /** Remember a string. */
 void fake_kernel_note(struct fake_kernel *kernel, const char *text);
