@@ -7,7 +7,8 @@
  *     unix://PATH         a unix socket; a relative path is taken from the present directory, a
  *                         stale socket file is replaced by a server and removed when it closes
  *     tcp://HOST:PORT     IPv4, IPv6 in brackets, or a name; on this machine only (loopback)
- *     fd://NUMBER         a connected stream socket that this program has already
+ *     fd://NUMBER         a connected stream socket that this program has already. A server takes it,
+ *                         and has but this one client, without lanes; a client uses a copy of it
  *
  * Errors are negative errno values, with a sentence for the user where there is room for one. Strings
  * are UTF-8.

@@ -219,7 +219,10 @@ void process_forget_greeting(struct ferry_process *process)
 
 static void leave_parent(struct ferry_process *process)
 {
+	if (process->parent == NULL)
+		return;
 	list_remove(&process->sibling);
+	process->parent->child_count--;
 	process->parent = NULL;
 }
 
@@ -284,11 +287,15 @@ static void fork_done(struct ferry_process *process)
 
 int process_fork(struct ferry_process *parent, uint64_t number)
 {
+	struct ferry_process *process;
 	int error;
-	struct ferry_process *process = process_new(parent->server, parent->name, &error);
 
+	if (parent->child_count >= PROCESS_CHILDREN_MAX)
+		return -ENFILE;
+	process = process_new(parent->server, parent->name, &error);
 	if (process == NULL)
 		return error;
+	parent->child_count++;
 	process->parent = parent;
 	process->fork_number = number;
 	cookie_make(&process->fork_cookie);

@@ -13,6 +13,7 @@
 #include "sysproxy/signals.h"
 
 #define PROCESS_NAME_MAX      256u /* bytes with NUL; a longer one is cut */
+#define PROCESS_CHILDREN_MAX  256u /* that one has announced and that have not connected */
 #define PROCESS_CANCEL_MIN_MS 1u   /* between two times that a call is cancelled, at first... */
 #define PROCESS_CANCEL_MAX_MS 100u /* ...and after a while */
 
@@ -57,8 +58,9 @@ struct ferry_process {
 
 	struct ferry_process *parent; /* of one that is parked, or about to be */
 	struct list children;         /* those */
-	struct list sibling;          /* in the parent's */
-	unsigned forks_running;       /* children that the steward is making */
+	unsigned child_count;
+	struct list sibling;    /* in the parent's */
+	unsigned forks_running; /* children that the steward is making */
 	struct wire_cookie fork_cookie;
 	uint64_t fork_number; /* of the request that is to be answered with it */
 	struct timer prefork_timer;
@@ -80,7 +82,7 @@ int process_begin(struct ferry_sysproxy_server *server, struct greeting *greetin
 void process_forget_greeting(struct ferry_process *process);
 
 /** Begin a copy of @parent; its session answers request @number with the cookie.
- *  @return as process_begin(). */
+ *  @return as process_begin(); -ENFILE also when @parent has announced too many already. */
 int process_fork(struct ferry_process *parent, uint64_t number) __attribute__((warn_unused_result));
 
 /** Give @process, which is beginning or parked, the session that it runs by. */

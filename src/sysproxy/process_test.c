@@ -212,6 +212,28 @@ static void test_process_has_no_child_when_the_kernel_cannot(void **state)
 	raw_peer_end(&parent);
 }
 
+static void test_process_has_no_child_when_too_many_are_expected(void **state)
+{
+	struct server_bench *bench = *state;
+	struct raw_peer parent, child;
+	struct wire_cookie cookie;
+
+	server_bench_open(bench, NULL);
+	server_bench_guest(bench, &parent);
+	for (unsigned i = 0; i < PROCESS_CHILDREN_MAX; i++)
+		cookie = prefork(&parent);
+	raw_peer_request(&parent, WIRE_PREFORK, 6, 0);
+	raw_peer_expect_error(&parent, 6, WIRE_ERROR_NO_MEMORY);
+	/* One that connects makes room. */
+	connect_to(bench, &child);
+	send_fork(&child, &cookie, 0);
+	raw_peer_expect(&child, WIRE_RESPONSE, WIRE_HANDSHAKE, 60);
+	(void)prefork(&parent);
+	raw_peer_end(&parent);
+	fake_kernel_await_processes(bench->kernel, 1);
+	raw_peer_end(&child);
+}
+
 static void test_process_leaves_no_child_when_it_ends_while_the_kernel_forks(void **state)
 {
 	struct server_bench *bench = *state;
@@ -369,6 +391,7 @@ int main(void)
 		TEST(test_process_has_no_child_when_that_is_late),
 		TEST(test_process_has_no_child_when_the_fork_is_cancelled),
 		TEST(test_process_has_no_child_when_the_kernel_cannot),
+		TEST(test_process_has_no_child_when_too_many_are_expected),
 		TEST(test_process_leaves_no_child_when_it_ends_while_the_kernel_forks),
 		TEST(test_process_stays_the_same_when_it_execs),
 		TEST(test_process_ends_calls_and_lanes_when_it_execs),
