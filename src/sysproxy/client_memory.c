@@ -118,10 +118,8 @@ const uint8_t *client_memory_end(const struct client_memory_scope *scope, uint64
 		if ((range->flags & flag) != 0)
 			end = end_of(&(struct iovec){range->address, range->bytes}, address);
 	}
-	for (unsigned i = 0; i < scope->mapped_count && end == NULL; i++) {
-		if (flag == FERRY_SYSPROXY_OUT)
-			end = end_of(&scope->mapped[i], address);
-	}
+	for (unsigned i = 0; i < scope->mapped_count && end == NULL; i++)
+		end = end_of(&scope->mapped[i], address);
 	return end;
 }
 

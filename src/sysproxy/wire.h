@@ -175,7 +175,7 @@ struct wire_call {
 static_assert(sizeof(struct wire_call) == 8, "");
 
 /* Memory of the client that the call is about: the server may touch no other, but what ANONMMAP made in
- * the course of the call, which is OUT as long as the call lasts. */
+ * the course of the call, which is both IN and OUT as long as the call lasts. */
 struct wire_range {
 	le64 address;
 	le64 bytes;
