@@ -13,6 +13,12 @@
  * the meantime does not cost a call. */
 #define LANE_IDLE_NS (50u * CLOCK_MS_NS)
 
+/* A reply that may be as large as this is received in place, but for what is before its data when they
+ * are one piece. */
+#define LANE_LARGE_BYTES (8u << 10)
+#define LANE_AHEAD_BYTES \
+	(WIRE_HEADER_BYTES + sizeof(struct wire_call_reply) + sizeof(struct wire_piece))
+
 static uint64_t now_ns(void)
 {
 	struct clock *clock = clock_monotonic();
@@ -145,6 +151,18 @@ static int take_header(struct client_lane *lane, struct wire_frame *ret_frame)
 	return wire_check_from_server(ret_frame, true);
 }
 
+/* @return how many bytes a reply may bring. */
+static size_t out_bytes(const struct ferry_sysproxy_call *call)
+{
+	size_t bytes = 0;
+
+	for (unsigned i = 0; i < call->range_count && bytes < LANE_LARGE_BYTES; i++) {
+		if ((call->ranges[i].flags & FERRY_SYSPROXY_OUT) != 0)
+			bytes += call->ranges[i].bytes;
+	}
+	return bytes;
+}
+
 /* Wait for the answer, serving what the call needs meanwhile. */
 static int await(struct client_lane *lane, struct ferry_sysproxy_call *call)
 {
@@ -152,6 +170,7 @@ static int await(struct client_lane *lane, struct ferry_sysproxy_call *call)
 	struct wire_frame frame;
 	int error;
 
+	lane->link.ahead_bytes = out_bytes(call) < LANE_LARGE_BYTES ? 0 : LANE_AHEAD_BYTES;
 	for (;;) {
 		error = take_header(lane, &frame);
 		if (error != 0)
@@ -180,7 +199,7 @@ int client_lane_call(struct client_lane *lane, struct ferry_sysproxy_call *call)
 	uint64_t number = atomic_load_explicit(&lane->number, memory_order_relaxed) + 1;
 	struct client_memory_request request;
 	sigset_t all, before;
-	int error = client_memory_check(call, &lane->grant);
+	int error = client_memory_check(call, &lane->grant, false);
 
 	if (error == 0)
 		error = client_memory_request_init(&request, call, number, &lane->grant);
@@ -195,10 +214,11 @@ int client_lane_call(struct client_lane *lane, struct ferry_sysproxy_call *call)
 	atomic_store_explicit(&lane->call, call, memory_order_release);
 	error = link_send(&lane->link, request.parts, request.part_count);
 	client_memory_request_deinit(&request);
+	/* What was sent only in part cannot have been made; a bad pointer costs the lane. */
 	if (error == 0)
 		error = await(lane, call) != 0 ? -ECONNABORTED : 0;
-	else
-		error = -ENOTCONN; /* only in part, so that it cannot have been made */
+	else if (error != -EFAULT)
+		error = -ENOTCONN;
 	atomic_store_explicit(&lane->call, NULL, memory_order_release);
 	if (is_interruptible) {
 		lane->link.sleep_mask = NULL;

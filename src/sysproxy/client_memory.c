@@ -73,7 +73,8 @@ static size_t carried_bytes(const struct ferry_sysproxy_range *range, size_t lef
 	return range->bytes < left_bytes ? range->bytes : left_bytes;
 }
 
-int client_memory_check(const struct ferry_sysproxy_call *call, const struct client_grant *grant)
+int client_memory_check(const struct ferry_sysproxy_call *call, const struct client_grant *grant,
+	bool is_in_checked)
 {
 	const unsigned flags = FERRY_SYSPROXY_IN | FERRY_SYSPROXY_OUT;
 
@@ -91,7 +92,8 @@ int client_memory_check(const struct ferry_sysproxy_call *call, const struct cli
 			return -EFAULT;
 		if ((range->flags & FERRY_SYSPROXY_OUT) != 0
 				? !client_memory_is_writable(range->address, bytes)
-				: !client_memory_is_readable(range->address, bytes))
+				: is_in_checked &&
+					!client_memory_is_readable(range->address, bytes))
 			return -EFAULT;
 	}
 	return 0;

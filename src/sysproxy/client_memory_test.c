@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -23,35 +24,54 @@ static void script_answer_one(struct fake_server *server, int fd)
 	fake_server_answer(fd, 5);
 }
 
+/* Three pages: one for all uses, one to be read, one for nothing. */
+static uint8_t *map_pages(size_t page_bytes)
+{
+	uint8_t *pages = mmap(NULL, 3 * page_bytes, PROT_READ | PROT_WRITE,
+		MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	assert_ptr_not_equal(pages, MAP_FAILED);
+	assert_int_equal(mprotect(pages + page_bytes, page_bytes, PROT_READ), 0);
+	assert_int_equal(mprotect(pages + 2 * page_bytes, page_bytes, PROT_NONE), 0);
+	return pages;
+}
+
+#define BAD_OUT_COUNT 3
+#define BAD_COUNT     9
+
+/* Those that are OUT come first. */
+static void list_bad(uint8_t *pages, size_t page_bytes, struct ferry_sysproxy_range ret_bad[])
+{
+	const struct ferry_sysproxy_range bad[BAD_COUNT] = {
+		{(void *)8, 10, FERRY_SYSPROXY_OUT},
+		{pages + page_bytes, 1, FERRY_SYSPROXY_OUT},
+		{pages + page_bytes - 1, 2, FERRY_SYSPROXY_OUT},
+		{(void *)8, 10, FERRY_SYSPROXY_IN},
+		{NULL, 1, FERRY_SYSPROXY_IN},
+		{(void *)-4096, 10, FERRY_SYSPROXY_IN},
+		{(void *)-4, 10, FERRY_SYSPROXY_IN},
+		{pages + 2 * page_bytes - 1, 2, FERRY_SYSPROXY_IN},
+		{pages, 3 * page_bytes, FERRY_SYSPROXY_IN},
+	};
+
+	memcpy(ret_bad, bad, sizeof(bad));
+}
+
 static void test_client_sends_nothing_when_a_pointer_is_bad(void **state)
 {
-	long page_bytes = sysconf(_SC_PAGESIZE);
-	uint8_t *pages = mmap(NULL, 3 * (size_t)page_bytes, PROT_READ | PROT_WRITE,
-		MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	struct fake_scene scene;
+	size_t page_bytes = (size_t)sysconf(_SC_PAGESIZE);
+	uint8_t *pages = map_pages(page_bytes);
+	struct ferry_sysproxy_range bad[BAD_COUNT];
+	const struct ferry_sysproxy_range good = {pages + 2 * page_bytes - 1, 1, FERRY_SYSPROXY_IN};
 
 	(void)state;
-	assert_ptr_not_equal(pages, MAP_FAILED);
-	assert_int_equal(mprotect(pages + page_bytes, (size_t)page_bytes, PROT_READ), 0);
-	assert_int_equal(mprotect(pages + 2 * page_bytes, (size_t)page_bytes, PROT_NONE), 0);
+	list_bad(pages, page_bytes, bad);
 	for (int is_plain = 0; is_plain < 2; is_plain++) {
-		const struct ferry_sysproxy_range bad[] = {
-			{(void *)8, 10, FERRY_SYSPROXY_IN},
-			{(void *)8, 10, FERRY_SYSPROXY_OUT},
-			{NULL, 1, FERRY_SYSPROXY_IN},
-			{(void *)-4096, 10, FERRY_SYSPROXY_IN},
-			{(void *)-4, 10, FERRY_SYSPROXY_IN},
-			{pages + page_bytes, 1, FERRY_SYSPROXY_OUT},
-			{pages + page_bytes - 1, 2, FERRY_SYSPROXY_OUT},
-			{pages + 2 * page_bytes - 1, 2, FERRY_SYSPROXY_IN},
-			{pages, 3 * (size_t)page_bytes, FERRY_SYSPROXY_IN},
-		};
-		const struct ferry_sysproxy_range good = {pages + 2 * page_bytes - 1, 1,
-			FERRY_SYSPROXY_IN};
 		struct ferry_sysproxy_call call;
+		struct fake_scene scene;
 
 		fake_scene_open(&scene, script_answer_one, is_plain);
-		for (size_t i = 0; i < ARRAY_LENGTH(bad); i++) {
+		for (size_t i = 0; i < (is_plain ? BAD_COUNT : BAD_OUT_COUNT); i++) {
 			if (fake_scene_call(&scene, &bad[i], 1, &call) != -EFAULT)
 				fail_msg("row %zu", i);
 		}
@@ -59,7 +79,46 @@ static void test_client_sends_nothing_when_a_pointer_is_bad(void **state)
 		assert_int_equal(call.values[0], 5);
 		fake_scene_close(&scene);
 	}
-	(void)munmap(pages, 3 * (size_t)page_bytes);
+	(void)munmap(pages, 3 * page_bytes);
+}
+
+/* A call that is not complete cannot be made. */
+static void script_incomplete(struct fake_server *server, int fd)
+{
+	struct wire_header header;
+	size_t got_bytes = 0;
+	uint8_t bytes[4096];
+	ssize_t got;
+
+	(void)server;
+	while ((got = recv(fd, bytes, sizeof(bytes), 0)) > 0) {
+		if (got_bytes < sizeof(header) && got_bytes + (size_t)got >= sizeof(header))
+			memcpy(&header, bytes, sizeof(header));
+		got_bytes += (size_t)got;
+	}
+	if (got_bytes >= sizeof(header) && got_bytes >= wire_frame_of(&header).bytes)
+		abort();
+}
+
+static void test_client_sends_no_complete_call_when_what_it_carries_is_no_memory(void **state)
+{
+	size_t page_bytes = (size_t)sysconf(_SC_PAGESIZE);
+	uint8_t *pages = map_pages(page_bytes);
+	struct ferry_sysproxy_range bad[BAD_COUNT];
+
+	(void)state;
+	list_bad(pages, page_bytes, bad);
+	for (size_t i = BAD_OUT_COUNT; i < BAD_COUNT; i++) {
+		struct ferry_sysproxy_call call;
+		struct fake_scene scene;
+
+		fake_scene_open(&scene, script_incomplete, false);
+		if (fake_scene_call(&scene, &bad[i], 1, &call) != -EFAULT)
+			fail_msg("row %zu", i);
+		ferry_sysproxy_close(scene.client);
+		fake_server_stop(&scene.server);
+	}
+	(void)munmap(pages, 3 * page_bytes);
 }
 
 static void test_client_refuses_a_call_when_a_limit_is_exceeded(void **state)
@@ -216,6 +275,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_client_sends_nothing_when_a_pointer_is_bad),
+		cmocka_unit_test(
+			test_client_sends_no_complete_call_when_what_it_carries_is_no_memory),
 		cmocka_unit_test(test_client_refuses_a_call_when_a_limit_is_exceeded),
 		cmocka_unit_test(test_client_shows_nothing_when_memory_was_not_declared),
 		cmocka_unit_test(test_client_lets_nothing_be_written_when_it_was_not_declared),

@@ -113,9 +113,10 @@ int client_error_of(uint32_t wire_error);
 /* client_memory.c */
 
 /** Check a call before it is sent: limits, and that its memory is there. OUT memory is probed as far
- *  as a reply may carry. @return 0, -EINVAL or -EFAULT. */
-int client_memory_check(const struct ferry_sysproxy_call *call, const struct client_grant *grant)
-	__attribute__((warn_unused_result));
+ *  as a reply may carry. @param is_in_checked IN memory too, which otherwise sending will find out
+ *  @return 0, -EINVAL or -EFAULT. */
+int client_memory_check(const struct ferry_sysproxy_call *call, const struct client_grant *grant,
+	bool is_in_checked) __attribute__((warn_unused_result));
 
 #define CLIENT_MAPPED_MAX 8 /* ANONMMAPs in the course of one call */
 
@@ -194,8 +195,8 @@ void client_memory_request_deinit(struct client_memory_request *request);
  *  the session; NULL with -errno: the server is lost. */
 struct client_lane *client_lane_get(struct ferry_sysproxy *client, int *ret_error);
 
-/** Make a call on it. @return as ferry_sysproxy_call(); when that is -ENOTCONN or -ECONNABORTED the
- *  lane is gone. */
+/** Make a call on it. @return as ferry_sysproxy_call(); when that is -ENOTCONN or -ECONNABORTED, and
+ *  perhaps when it is -EFAULT, the lane is gone. */
 int client_lane_call(struct client_lane *lane, struct ferry_sysproxy_call *call)
 	__attribute__((warn_unused_result));
 

@@ -353,7 +353,7 @@ int client_session_call(struct client_session *session, struct ferry_sysproxy_ca
 	struct client_memory_request frame;
 	struct waiter waiter;
 	sigset_t all, before;
-	int error = client_memory_check(call, grant);
+	int error = client_memory_check(call, grant, true);
 
 	if (error != 0)
 		return error;

@@ -33,7 +33,7 @@ bool line_receive_all(struct line *line, uint8_t *to, size_t bytes)
 bool line_receive_past(struct line *line, uint64_t bytes) __attribute__((warn_unused_result));
 
 /** Send all of @parts, which are changed. Waits for the other end to take them.
- *  @return whether they went. */
+ *  @return whether they went; if not, errno says why. */
 bool line_send(struct line *line, struct iovec *parts, unsigned count)
 	__attribute__((warn_unused_result));
 

@@ -30,7 +30,19 @@ void link_deinit(struct link *link)
 
 int link_send(struct link *link, struct iovec *parts, unsigned part_count)
 {
-	return line_send(&link->line, parts, part_count) ? 0 : -EPIPE;
+	if (line_send(&link->line, parts, part_count))
+		return 0;
+	return errno == EFAULT ? -EFAULT : -EPIPE;
+}
+
+/* @return how many bytes to receive at a time, at least @bytes. */
+static size_t wanted_bytes(const struct link *link, size_t bytes)
+{
+	size_t room_bytes = link->buffer_bytes - link->end;
+
+	if (link->ahead_bytes == 0 || link->ahead_bytes >= room_bytes)
+		return room_bytes;
+	return bytes > link->ahead_bytes ? bytes : link->ahead_bytes;
 }
 
 /* Have room for @bytes bytes in all from start on, by moving what there is or by growing. */
@@ -70,7 +82,8 @@ int link_fill(struct link *link, size_t bytes)
 		return 0;
 	error = make_room(link, bytes);
 	while (error == 0 && link_byte_count(link) < bytes) {
-		struct iovec room = {link->buffer + link->end, link->buffer_bytes - link->end};
+		struct iovec room = {link->buffer + link->end,
+			wanted_bytes(link, bytes - link_byte_count(link))};
 		size_t received_bytes;
 
 		if (link->sleep_mask != NULL)

@@ -20,6 +20,9 @@ struct link {
 	uint8_t *buffer;
 	size_t buffer_bytes;
 	size_t start, end; /* what is received and not yet taken */
+	/* How many bytes link_fill() may bring at a time when fewer are wanted: few when large data
+	 * follow, which are better received in place. 0: what the buffer holds. */
+	size_t ahead_bytes;
 	/* If not NULL: these signals are let in while it sleeps, and one that is handled ends the
 	 * sleep with -EINTR. It never spins then. The others are the caller's to block. */
 	const sigset_t *sleep_mask;
@@ -39,7 +42,8 @@ int link_init(struct link *link, int fd, uint64_t spin_limit_ns)
 /** Close it. Legal for link_none(). */
 void link_deinit(struct link *link);
 
-/** Send all of @parts, which is used up. @return 0, or -EPIPE: the link is of no more use. */
+/** Send all of @parts, which is used up. @return 0; or -EPIPE, or -EFAULT for a part that is no memory:
+ *  the link is of no more use then, perhaps having sent some of them. */
 int link_send(struct link *link, struct iovec *parts, unsigned part_count)
 	__attribute__((warn_unused_result));
 
