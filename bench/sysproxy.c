@@ -1,5 +1,5 @@
 /*
- * bench_sysproxy KERNEL: calls per second and bandwidth of sysproxy with the example kernel (the program
+ * bench_sysproxy KERNEL [ROUNDS MILLISECONDS]: calls per second and bandwidth of sysproxy with the example kernel (the program
  * KERNEL), beside bare blocking threads that send and receive messages of the same sizes over the same
  * kind of socket. Both are measured in turns; the ratio of the medians is the result.
  *
@@ -28,7 +28,8 @@
 #include "ferry/sysproxy.h"
 
 #define ROUNDS       7
-#define ROUND_NS     (300u * CLOCK_MS_NS)
+#define ROUNDS_MAX   101
+#define ROUND_MS     300
 #define THREADS_MAX  4
 #define PAYLOAD_MAX  (64u << 10)
 #define REQUEST_HEAD 72 /* bytes beside the payload that a bare request and its reply have */
@@ -129,11 +130,18 @@ static pid_t start_bare(int listener)
 
 /* One thread's measurement. */
 
+/* How long it is measured. */
+struct plan {
+	unsigned round_count; /* 1..ROUNDS_MAX */
+	uint64_t round_ns;
+};
+
 struct job {
 	const struct work *work;
 	struct ferry_sysproxy *client; /* NULL: bare */
 	const struct sockaddr *address;
 	socklen_t address_bytes;
+	const struct plan *plan;
 	pthread_barrier_t *barrier;
 	double rate; /* per second */
 };
@@ -158,7 +166,7 @@ static void *measure_bare(void *context)
 		move_all(fd, bytes, sizes[1], false);
 		count++;
 		end_ns = now_ns();
-	} while (end_ns - start_ns < ROUND_NS);
+	} while (end_ns - start_ns < job->plan->round_ns);
 	job->rate = (double)count * 1e9 / (double)(end_ns - start_ns);
 	(void)close(fd);
 	free(bytes);
@@ -201,7 +209,7 @@ static void *measure_calls(void *context)
 		(void)call(job->client, work->number, arguments, payload != 0 ? &range : NULL);
 		count++;
 		end_ns = now_ns();
-	} while (end_ns - start_ns < ROUND_NS);
+	} while (end_ns - start_ns < job->plan->round_ns);
 	job->rate = (double)count * 1e9 / (double)(end_ns - start_ns);
 	free(bytes);
 	return NULL;
@@ -239,17 +247,18 @@ static int compare(const void *left, const void *right)
 
 static void compare_work(const struct job *bare, const struct job *calls, unsigned thread_count)
 {
-	double bare_rates[ROUNDS], call_rates[ROUNDS], bare_rate, call_rate;
+	double bare_rates[ROUNDS_MAX], call_rates[ROUNDS_MAX], bare_rate, call_rate;
+	unsigned round_count = calls->plan->round_count;
 	uint32_t payload = calls->work->request_payload + calls->work->reply_payload;
 
-	for (unsigned i = 0; i < ROUNDS; i++) {
+	for (unsigned i = 0; i < round_count; i++) {
 		bare_rates[i] = measure(bare, thread_count);
 		call_rates[i] = measure(calls, thread_count);
 	}
-	qsort(bare_rates, ROUNDS, sizeof(double), compare);
-	qsort(call_rates, ROUNDS, sizeof(double), compare);
-	bare_rate = bare_rates[ROUNDS / 2];
-	call_rate = call_rates[ROUNDS / 2];
+	qsort(bare_rates, round_count, sizeof(double), compare);
+	qsort(call_rates, round_count, sizeof(double), compare);
+	bare_rate = bare_rates[round_count / 2];
+	call_rate = call_rates[round_count / 2];
 	printf("%-4s %u thread%s %-13s ferry %8.1f k/s",
 		bare->address->sa_family == AF_UNIX ? "unix" : "tcp", thread_count,
 		thread_count == 1 ? ", " : "s,", calls->work->name, call_rate / 1e3);
@@ -300,8 +309,8 @@ static void prepare_file(struct ferry_sysproxy *client)
 	(void)call(client, SYS_pwrite64, writing, &data);
 }
 
-static void bench_family(const char *kernel, const char *url, const struct sockaddr *address,
-	socklen_t bytes)
+static void bench_family(const char *kernel, const struct plan *plan, const char *url,
+	const struct sockaddr *address, socklen_t bytes)
 {
 	static const unsigned thread_counts[] = {1, THREADS_MAX};
 	int listener = socket(address->sa_family, SOCK_STREAM, 0);
@@ -323,8 +332,9 @@ static void bench_family(const char *kernel, const char *url, const struct socka
 	prepare_file(client);
 	for (size_t t = 0; t < ARRAY_LENGTH(thread_counts); t++) {
 		for (size_t i = 0; i < ARRAY_LENGTH(works); i++) {
-			struct job calls = {.work = &works[i], .client = client};
+			struct job calls = {.work = &works[i], .plan = plan, .client = client};
 			struct job bare_job = {.work = &works[i],
+				.plan = plan,
 				.address = (struct sockaddr *)&bound,
 				.address_bytes = bound_bytes};
 
@@ -340,23 +350,40 @@ static void bench_family(const char *kernel, const char *url, const struct socka
 	(void)close(listener);
 }
 
+static unsigned long number_of(const char *text, unsigned long maximum)
+{
+	char *end;
+	unsigned long number = strtoul(text, &end, 10);
+
+	if (*end != '\0' || number < 1 || number > maximum) {
+		(void)fprintf(stderr, "bench_sysproxy: %s: must be in 1..%lu\n", text, maximum);
+		exit(2);
+	}
+	return number;
+}
+
 int main(int argc, char **argv)
 {
+	struct plan plan = {ROUNDS, ROUND_MS * CLOCK_MS_NS};
 	struct sockaddr_in ipv4 = {.sin_family = AF_INET,
 		.sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	struct sockaddr_un local = {.sun_family = AF_UNIX};
 	char url[64];
 
-	if (argc != 2) {
-		(void)fprintf(stderr, "usage: bench_sysproxy KERNEL\n");
+	if (argc != 2 && argc != 4) {
+		(void)fprintf(stderr, "usage: bench_sysproxy KERNEL [ROUNDS MILLISECONDS]\n");
 		return 2;
+	}
+	if (argc == 4) {
+		plan.round_count = (unsigned)number_of(argv[2], ROUNDS_MAX);
+		plan.round_ns = number_of(argv[3], 60000) * CLOCK_MS_NS;
 	}
 	/* A name that no file system has to hold. */
 	(void)snprintf(local.sun_path + 1, sizeof(local.sun_path) - 1, "ferry-bench-%d", getpid());
 	(void)snprintf(url, sizeof(url), "unix:///tmp/ferry-bench-%d.sock", getpid());
-	bench_family(argv[1], url, (struct sockaddr *)&local,
+	bench_family(argv[1], &plan, url, (struct sockaddr *)&local,
 		(socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 +
 			strlen(local.sun_path + 1)));
-	bench_family(argv[1], "tcp://127.0.0.1:0", (struct sockaddr *)&ipv4, sizeof(ipv4));
+	bench_family(argv[1], &plan, "tcp://127.0.0.1:0", (struct sockaddr *)&ipv4, sizeof(ipv4));
 	return 0;
 }

@@ -9,7 +9,8 @@ import subprocess
 import sys
 import unittest
 
-VERBS = {'serve': 'ferry-serve', 'disk list': 'ferry-disk', 'disk info': 'ferry-disk', 'disk copy': 'ferry-disk'}
+VERBS = {'serve': 'ferry-serve', 'disk list': 'ferry-disk', 'disk info': 'ferry-disk', 'disk copy': 'ferry-disk',
+         'call': 'ferry-call'}
 # name in the manual: file and the constant there
 DEADLINES = {
     'initialize': ('tcp/controller_queue.c', r'\.initialize_ms = (\d+)'),
@@ -129,11 +130,11 @@ class DocumentedTest(unittest.TestCase):
                 self.assertEqual(self.complete(*verb.split(), '--'), expected)
 
     def test_completion_proposes_what_fits_when_something_is_typed(self):
-        rows = ((('',), ['serve', 'disk', 'help']),
+        rows = ((('',), ['serve', 'disk', 'call', 'help']),
                 (('s',), ['serve']),
                 (('disk', ''), ['list', 'info', 'copy']),
                 (('disk', 'c'), ['copy']),
-                (('help', ''), ['serve', 'disk']),
+                (('help', ''), ['serve', 'disk', 'call']),
                 (('serve', '--log-level', '=', 'd'), ['debug']),
                 (('serve', '--log-level', '='), ['error', 'warning', 'info', 'debug']),
                 (('serve', '--log-level', 'w'), ['warning']),
@@ -141,6 +142,8 @@ class DocumentedTest(unittest.TestCase):
                 (('serve', '--data-digest', '=', 're'), ['require', 'refuse']),
                 (('serve', 'us'), ['usr']),
                 (('disk', 'copy', '--ver'), ['--verify']),
+                (('call', '--j'), ['--json']),
+                (('call', 'unix:///x', 'chdir', '@us'), ['@usr']),
                 (('disk', 'copy', '--verify', 'us'), ['usr']))
         for words, expected in rows:
             with self.subTest(words):

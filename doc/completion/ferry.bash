@@ -20,6 +20,9 @@ _ferry_options() { # verb
 		echo --verify --requests= --request-size= --queues= --host-nqn= --header-digest \
 			--data-digest --no-progress --help
 		;;
+	call)
+		echo --json --raw --plain --connect-timeout= --help
+		;;
 	disk)
 		echo --help
 		;;
@@ -31,9 +34,9 @@ _ferry_options() { # verb
 
 _ferry_words() { # verb
 	case $1 in
-	'') echo serve disk help ;;
+	'') echo serve disk call help ;;
 	disk) echo list info copy ;;
-	help) echo serve disk ;;
+	help) echo serve disk call ;;
 	esac
 }
 
@@ -73,6 +76,10 @@ _ferry() { # command, word, word before it
 		fi
 		case $verb in
 		serve | 'disk copy') mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
+		call)
+			[ "${word:0:1}" != @ ] ||
+				mapfile -t COMPREPLY < <(compgen -f -P @ -- "${word:1}")
+			;;
 		esac
 		;;
 	esac

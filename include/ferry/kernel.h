@@ -62,7 +62,8 @@ struct ferry_kernel_operations {
 	/* @return its id as it sees it. NULL: the server numbers processes from 1. */
 	uint64_t (*process_id)(void *kernel, void *process);
 
-	/* An lwp of @process. @return 0 or -errno: the call that wanted it fails with it. */
+	/* An lwp of @process. @return 0 or -errno: the call that wanted it fails with it.
+	 * NULL: an lwp's pointer is that of its process. */
 	int (*lwp_new)(void *kernel, void *process, struct ferry_lwp *lwp, void **ret_data);
 	/* From now on this thread acts as @lwp; NULL: as none. */
 	void (*lwp_switch)(void *kernel, void *lwp);

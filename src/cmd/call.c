@@ -33,8 +33,7 @@ static enum option_outcome parse(int argc, char **argv, struct call_options *opt
 			OPTION_FLAG, {.is_set = &options->is_json}, 0, 0},
 		{"raw", NULL, "print the bytes that came back and nothing else", OPTION_FLAG,
 			{.is_set = &options->is_raw}, 0, 0},
-		{"plain", NULL,
-			"speak plain sysproxy 0.4, with call numbers as the server has them",
+		{"plain", NULL, "speak plain sysproxy 0.4, with the numbers of NetBSD's calls",
 			OPTION_FLAG, {.is_set = &options->is_plain}, 0, 0},
 		{"connect-timeout", "MS",
 			"milliseconds to wait for the server, 1..600000 (default 10000)",
@@ -46,7 +45,7 @@ static enum option_outcome parse(int argc, char **argv, struct call_options *opt
 		.description =
 			"Make system calls in the kernel that answers at URL, unix://PATH or "
 			"tcp://HOST:PORT, one\nafter the other in one process there, and print what "
-			"each returns. NAME is that of a Linux\ncall, such as getpid. An ARGUMENT is\n"
+			"each returns. NAME is that of a Linux\ncall, such as getpid. An argument that is a comma by itself ends a call. An ARGUMENT is\n"
 			"  123, 0x7b, 0644, -1   a number\n"
 			"  TEXT, =TEXT           a string, its address is passed; with = also one that\n"
 			"                        begins like something else\n"
@@ -68,14 +67,28 @@ static enum option_outcome parse(int argc, char **argv, struct call_options *opt
 /* One call of the command line: from its name to before the next comma. */
 struct hand_call {
 	const char *name;
+	uint32_t number;
 	struct call_argument arguments[FERRY_SYSPROXY_ARGUMENTS_MAX];
 	unsigned argument_count;
 };
 
-static void hand_call_deinit(struct hand_call *hand)
+/* The whole command line. */
+struct session {
+	const struct call_options *options;
+	struct ferry_sysproxy *client;
+	enum call_numbering numbering;
+	struct hand_call *calls;
+	size_t call_count;
+};
+
+static void session_deinit(struct session *session)
 {
-	for (unsigned i = 0; i < hand->argument_count; i++)
-		call_argument_deinit(&hand->arguments[i]);
+	for (size_t i = 0; i < session->call_count; i++) {
+		for (unsigned j = 0; j < session->calls[i].argument_count; j++)
+			call_argument_deinit(&session->calls[i].arguments[j]);
+	}
+	free(TAKE(session->calls));
+	ferry_sysproxy_close(TAKE(session->client));
 }
 
 /* Print bytes so that any terminal survives them. */
@@ -93,71 +106,136 @@ static void print_quoted(const uint8_t *bytes, size_t count, bool is_json)
 	putchar('"');
 }
 
-/* How much of @argument the call has filled, as far as its value tells. */
-static size_t filled_bytes(const struct call_argument *argument, int64_t value)
+/* How much of the room @argument, the first of its call or another, has been filled, as far as can be
+ * told: what the call has counted, or up to the last byte that is not 0. */
+static size_t filled_bytes(const struct call_argument *argument, bool is_first, int64_t value)
 {
-	return value >= 0 && (uint64_t)value < argument->bytes ? (size_t)value : argument->bytes;
+	size_t bytes = argument->bytes;
+
+	if (is_first && value > 0)
+		return (uint64_t)value < bytes ? (size_t)value : bytes;
+	while (bytes > 0 && argument->memory[bytes - 1] == 0)
+		bytes--;
+	return bytes;
 }
 
-static void print_json(const struct hand_call *hand, const struct ferry_sysproxy_call *call)
+static void print_outputs(const struct hand_call *hand, int64_t value,
+	const struct call_options *options)
 {
 	const char *separator = "";
+	bool is_first = true;
+
+	for (unsigned i = 0; i < hand->argument_count; i++) {
+		const struct call_argument *argument = &hand->arguments[i];
+		size_t bytes;
+
+		if (argument->kind != CALL_ARGUMENT_ROOM)
+			continue;
+		bytes = filled_bytes(argument, is_first, value);
+		is_first = false;
+		if (options->is_raw) {
+			(void)fwrite(argument->memory, 1, bytes, stdout);
+			continue;
+		}
+		printf("%s", separator);
+		print_quoted(argument->memory, bytes, options->is_json);
+		separator = options->is_json ? "," : "\n";
+	}
+	if (!is_first && !options->is_json && !options->is_raw)
+		putchar('\n');
+}
+
+static void print_json(const struct session *session, const struct hand_call *hand,
+	const struct ferry_sysproxy_call *call)
+{
+	const char *error = call_error_name(call->error, session->numbering);
 
 	printf("{\"call\":");
 	print_quoted((const uint8_t *)hand->name, strlen(hand->name), true);
 	printf(",\"value\":%" PRId64 ",\"value2\":%" PRId64 ",\"errno\":%d,\"error\":",
 		call->values[0], call->values[1], call->error);
-	if (call->error == 0)
+	if (call->error == 0 || error == NULL)
 		printf("null");
 	else
-		printf("\"%s\"", call_error_name(call->error));
+		printf("\"%s\"", error);
 	printf(",\"output\":[");
-	for (unsigned i = 0; i < hand->argument_count && call->error == 0; i++) {
-		const struct call_argument *argument = &hand->arguments[i];
-
-		if (argument->kind != CALL_ARGUMENT_ROOM)
-			continue;
-		printf("%s", separator);
-		print_quoted(argument->memory, filled_bytes(argument, call->values[0]), true);
-		separator = ",";
-	}
+	if (call->error == 0)
+		print_outputs(hand, call->values[0], session->options);
 	printf("]}\n");
 }
 
-static void print_result(const struct hand_call *hand, const struct ferry_sysproxy_call *call,
-	bool is_raw)
+/* The first Ctrl-C ends a call that blocks: the handler only has to be there. The second ends us. */
+static void interrupted(int signal)
 {
-	if (!is_raw)
-		printf("%" PRId64 "\n", call->values[0]);
-	for (unsigned i = 0; i < hand->argument_count; i++) {
-		const struct call_argument *argument = &hand->arguments[i];
-		size_t bytes = filled_bytes(argument, call->values[0]);
+	(void)signal;
+}
 
-		if (argument->kind != CALL_ARGUMENT_ROOM)
-			continue;
-		if (is_raw) {
-			(void)fwrite(argument->memory, 1, bytes, stdout);
-			continue;
-		}
-		print_quoted(argument->memory, bytes, false);
-		putchar('\n');
+static void expect_interrupt(void)
+{
+	struct sigaction action = {.sa_handler = interrupted, .sa_flags = (int)SA_RESETHAND};
+
+	(void)sigaction(SIGINT, &action, NULL);
+}
+
+/* @return whether there has been a Ctrl-C since then. */
+static bool is_interrupted(void)
+{
+	struct sigaction action;
+
+	return sigaction(SIGINT, NULL, &action) == 0 && action.sa_handler != interrupted;
+}
+
+/* @return an exit status. */
+static int print_result(const struct session *session, const struct hand_call *hand,
+	const struct ferry_sysproxy_call *call)
+{
+	const char *error = call_error_name(call->error, session->numbering);
+
+	if (session->options->is_json) {
+		print_json(session, hand, call);
+	} else if (call->error == 0) {
+		if (!session->options->is_raw)
+			printf("%" PRId64 "\n", call->values[0]);
+		print_outputs(hand, call->values[0], session->options);
+	} else if (error != NULL) {
+		complain(VERB, "%s: %s (%s)", hand->name, strerror(call->error), error);
+	} else {
+		complain(VERB, "%s: error %d, as that kernel numbers them", hand->name,
+			call->error);
+	}
+	/* What has been said must be seen even if the next call blocks. */
+	(void)fflush(stdout);
+	if (call->error == 0)
+		return EXIT_STATUS_OK;
+	return call->error == EINTR && session->numbering == CALL_LINUX && is_interrupted()
+		? EXIT_STATUS_INTERRUPTED
+		: EXIT_STATUS_FAILED;
+}
+
+static const char *loss_of(int error)
+{
+	switch (error) {
+	case -ENOTCONN:
+		return "the server has gone; the call was not made";
+	case -ECONNABORTED:
+		return "the server has gone in the midst of the call, which may have been made";
+	default:
+		return strerrordesc_np(-error);
 	}
 }
 
 /* @return an exit status. */
-static int make_call(struct ferry_sysproxy *client, struct hand_call *hand,
-	const struct call_options *options)
+static int make_call(const struct session *session, const struct hand_call *hand)
 {
 	struct ferry_sysproxy_range ranges[FERRY_SYSPROXY_ARGUMENTS_MAX];
 	uint64_t values[FERRY_SYSPROXY_ARGUMENTS_MAX] = {0};
-	struct ferry_sysproxy_call call = {.flags = FERRY_SYSPROXY_INTERRUPTIBLE,
+	struct ferry_sysproxy_call call = {.number = hand->number,
+		.flags = FERRY_SYSPROXY_INTERRUPTIBLE,
 		.arguments = values,
 		.argument_count = hand->argument_count,
 		.ranges = ranges};
 	int error;
 
-	if (!call_number_of(hand->name, &call.number))
-		return complain_usage(VERB, "%s: no such system call", hand->name);
 	for (unsigned i = 0; i < hand->argument_count; i++) {
 		const struct call_argument *argument = &hand->arguments[i];
 
@@ -169,19 +247,11 @@ static int make_call(struct ferry_sysproxy *client, struct hand_call *hand,
 				argument->kind == CALL_ARGUMENT_ROOM ? FERRY_SYSPROXY_OUT
 								     : FERRY_SYSPROXY_IN};
 	}
-	error = ferry_sysproxy_call(client, &call);
-	if (error != 0) {
-		complain(VERB, "%s: the server was lost: %s", hand->name, strerrordesc_np(-error));
-		return EXIT_STATUS_FAILED;
-	}
-	if (options->is_json)
-		print_json(hand, &call);
-	else if (call.error == 0)
-		print_result(hand, &call, options->is_raw);
-	else
-		complain(VERB, "%s: %s (%s)", hand->name, strerror(call.error),
-			call_error_name(call.error));
-	return call.error == 0 ? EXIT_STATUS_OK : EXIT_STATUS_FAILED;
+	error = ferry_sysproxy_call(session->client, &call);
+	if (error == 0)
+		return print_result(session, hand, &call);
+	complain(VERB, "%s: %s", hand->name, loss_of(error));
+	return EXIT_STATUS_FAILED;
 }
 
 /* Take the next call off @list from *@index on. @return EXIT_STATUS_OK, or a complaint's. */
@@ -189,7 +259,9 @@ static int take_call(const struct option_list *list, size_t *index, struct hand_
 {
 	const char *problem;
 
-	*hand = (struct hand_call){.name = list->items[(*index)++]};
+	hand->name = list->items[(*index)++];
+	if (strcmp(hand->name, ",") == 0)
+		return complain_usage(VERB, "a call is missing before a comma");
 	for (; *index < list->count && strcmp(list->items[*index], ",") != 0; (*index)++) {
 		if (hand->argument_count == FERRY_SYSPROXY_ARGUMENTS_MAX)
 			return complain_usage(VERB, "%s: a call has at most %d arguments",
@@ -199,31 +271,56 @@ static int take_call(const struct option_list *list, size_t *index, struct hand_
 			return complain_usage(VERB, "%s: %s", list->items[*index], problem);
 		hand->argument_count++;
 	}
-	if (*index < list->count)
-		(*index)++; /* the comma */
+	if (*index < list->count && ++*index == list->count)
+		return complain_usage(VERB, "a call is missing after the last comma");
 	return EXIT_STATUS_OK;
 }
 
-static int make_calls(struct ferry_sysproxy *client, const struct option_list *list,
-	const struct call_options *options)
+static int number_calls(struct session *session, enum call_numbering numbering)
 {
-	int status = EXIT_STATUS_OK;
+	session->numbering = numbering;
+	for (size_t i = 0; i < session->call_count; i++) {
+		struct hand_call *hand = &session->calls[i];
 
-	for (size_t index = 1; index < list->count && status == EXIT_STATUS_OK;) {
-		struct hand_call hand;
-
-		status = take_call(list, &index, &hand);
-		if (status == EXIT_STATUS_OK)
-			status = make_call(client, &hand, options);
-		hand_call_deinit(&hand);
+		if (!call_number_of(hand->name, numbering, &hand->number))
+			return complain_usage(VERB, "%s: no such system call%s", hand->name,
+				numbering == CALL_LINUX
+					? ""
+					: " among those known of NetBSD, whose numbers plain "
+					  "sysproxy goes by; give its number");
 	}
-	return status;
+	return EXIT_STATUS_OK;
 }
 
-/* Ctrl-C ends a call that blocks: the handler only has to be there. */
-static void interrupted(int signal)
+/* Understand the whole command line before anything is done. @return an exit status. */
+static int take_calls(struct session *session, const struct option_list *list)
 {
-	(void)signal;
+	session->calls = calloc(list->count, sizeof(*session->calls));
+	if (session->calls == NULL) {
+		complain(VERB, "no memory for so many calls");
+		return EXIT_STATUS_FAILED;
+	}
+	for (size_t index = 1; index < list->count;) {
+		int status = take_call(list, &index, &session->calls[session->call_count++]);
+
+		if (status != EXIT_STATUS_OK)
+			return status;
+	}
+	return number_calls(session, session->options->is_plain ? CALL_NETBSD : CALL_LINUX);
+}
+
+/* What to do next, where that can be told. */
+static const char *advice(int error)
+{
+	switch (error) {
+	case -ENOENT:
+	case -ECONNREFUSED:
+		return "; is the server running, and is this the URL that it has printed?";
+	case -EPERM:
+		return "; a unix socket lets in the user that its server runs as, and those it was told of";
+	default:
+		return "";
+	}
 }
 
 /* A signal of the far kernel says something about the call, it shall not kill us. */
@@ -233,36 +330,63 @@ static void note_signal(void *context, int signal)
 	complain(VERB, "the kernel has raised signal %d", signal);
 }
 
+/* @return an exit status. */
+static int connect_session(struct session *session, const char *url)
+{
+	const struct ferry_sysproxy_options options = {.struct_bytes = sizeof(options),
+		.signal = note_signal,
+		.is_plain = session->options->is_plain,
+		.connect_timeout_ms = (uint32_t)session->options->connect_timeout_ms};
+	char problem[FERRY_SYSPROXY_ERROR_MAX];
+	int error = ferry_sysproxy_open(url, &options, &session->client, problem);
+
+	if (error != 0) {
+		complain(VERB, "%s%s", problem, advice(error));
+		return EXIT_STATUS_FAILED;
+	}
+	/* Only with the extension can a call be cancelled. */
+	if (!ferry_sysproxy_is_extended(session->client))
+		return number_calls(session, CALL_NETBSD);
+	expect_interrupt();
+	return EXIT_STATUS_OK;
+}
+
+static int make_calls(const struct session *session)
+{
+	int status = EXIT_STATUS_OK;
+
+	for (size_t i = 0; i < session->call_count && status == EXIT_STATUS_OK; i++) {
+		status = make_call(session, &session->calls[i]);
+		if (status == EXIT_STATUS_OK && session->numbering == CALL_LINUX &&
+			is_interrupted())
+			status = EXIT_STATUS_INTERRUPTED;
+	}
+	return status;
+}
+
 int verb_call(int argc, char **argv)
 {
 	struct call_options options = {.connect_timeout_ms = 10000};
-	struct ferry_sysproxy_options client_options = {.struct_bytes = sizeof(client_options),
-		.signal = note_signal};
-	struct sigaction action = {.sa_handler = interrupted};
-	char problem[FERRY_SYSPROXY_ERROR_MAX];
+	struct session session = {.options = &options};
 	struct option_list arguments = {0};
-	struct ferry_sysproxy *client;
 	enum option_outcome outcome;
 	int status;
 
 	outcome = parse(argc, argv, &options, &arguments);
 	if (outcome != OPTION_PARSED)
 		return option_exit_status(outcome);
-	if (arguments.count < 2) {
-		option_list_deinit(&arguments);
-		return complain_usage(VERB,
+	if (arguments.count < 2)
+		status = complain_usage(VERB,
 			"a URL and a call are needed, such as: ferry call unix:///tmp/tree.sock getpid");
-	}
-	client_options.is_plain = options.is_plain;
-	client_options.connect_timeout_ms = (uint32_t)options.connect_timeout_ms;
-	if (ferry_sysproxy_open(arguments.items[0], &client_options, &client, problem) != 0) {
-		complain(VERB, "%s", problem);
-		status = EXIT_STATUS_FAILED;
-	} else {
-		(void)sigaction(SIGINT, &action, NULL);
-		status = make_calls(client, &arguments, &options);
-		ferry_sysproxy_close(client);
-	}
+	else if (options.is_json && options.is_raw)
+		status = complain_usage(VERB, "--json and --raw exclude each other");
+	else
+		status = take_calls(&session, &arguments);
+	if (status == EXIT_STATUS_OK)
+		status = connect_session(&session, arguments.items[0]);
+	if (status == EXIT_STATUS_OK)
+		status = make_calls(&session);
+	session_deinit(&session);
 	option_list_deinit(&arguments);
 	return status;
 }

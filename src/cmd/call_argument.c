@@ -1,5 +1,5 @@
 /*
- * The names of system calls come from the C library's headers of this machine (call_names).
+ * The names of Linux's system calls come from the C library's headers of this machine (call_names).
  */
 #include "cmd/call_argument.h"
 
@@ -13,19 +13,75 @@
 
 #include "base/cleanup.h"
 
-static const struct {
+struct call_name {
 	const char *name;
 	uint32_t number;
-} names[] = {
+};
+
+static const struct call_name linux_names[] = {
 #include "cmd/call_names.inc"
 };
 
-bool call_number_of(const char *name, uint32_t *ret_number)
+/* Those of NetBSD's calls that have kept number, arguments and structures through its releases. */
+static const struct call_name netbsd_names[] = {
+	{"access", 33},
+	{"bind", 104},
+	{"chdir", 12},
+	{"chmod", 15},
+	{"close", 6},
+	{"connect", 98},
+	{"dup", 41},
+	{"dup2", 90},
+	{"fchdir", 13},
+	{"fcntl", 92},
+	{"fsync", 95},
+	{"ftruncate", 201},
+	{"getegid", 43},
+	{"geteuid", 25},
+	{"getgid", 47},
+	{"getpid", 20},
+	{"getsockopt", 118},
+	{"getuid", 24},
+	{"ioctl", 54},
+	{"link", 9},
+	{"listen", 106},
+	{"lseek", 199},
+	{"mkdir", 136},
+	{"mmap", 197},
+	{"munmap", 73},
+	{"open", 5},
+	{"pipe", 42},
+	{"pread", 173},
+	{"pwrite", 174},
+	{"read", 3},
+	{"readlink", 58},
+	{"readv", 120},
+	{"recvfrom", 29},
+	{"rename", 128},
+	{"rmdir", 137},
+	{"sendto", 133},
+	{"setsockopt", 105},
+	{"shutdown", 134},
+	{"socket", 394},
+	{"socketpair", 135},
+	{"symlink", 57},
+	{"sync", 36},
+	{"truncate", 200},
+	{"umask", 60},
+	{"unlink", 10},
+	{"write", 4},
+	{"writev", 121},
+};
+
+bool call_number_of(const char *name, enum call_numbering numbering, uint32_t *ret_number)
 {
+	bool is_linux = numbering == CALL_LINUX;
+	const struct call_name *names = is_linux ? linux_names : netbsd_names;
+	size_t count = is_linux ? ARRAY_LENGTH(linux_names) : ARRAY_LENGTH(netbsd_names);
 	char *end;
 	unsigned long number;
 
-	for (size_t i = 0; i < ARRAY_LENGTH(names); i++) {
+	for (size_t i = 0; i < count; i++) {
 		if (strcmp(name, names[i].name) == 0) {
 			*ret_number = names[i].number;
 			return true;
@@ -39,11 +95,12 @@ bool call_number_of(const char *name, uint32_t *ret_number)
 	return true;
 }
 
-const char *call_error_name(int error)
+const char *call_error_name(int error, enum call_numbering numbering)
 {
-	const char *name = strerrorname_np(error);
+	/* The first 34 are as old as Unix, but for one that has changed its place. */
+	bool is_shared = numbering == CALL_LINUX || (error <= ERANGE && error != EAGAIN);
 
-	return name != NULL ? name : "an error number that Linux does not have";
+	return is_shared ? strerrorname_np(error) : NULL;
 }
 
 /* @return whether @text is a number, in C's notations. */

@@ -29,10 +29,16 @@ int call_argument_init(struct call_argument *argument, const char *text, const c
 	__attribute__((warn_unused_result));
 void call_argument_deinit(struct call_argument *argument);
 
-/** @return whether @name is the name of a Linux system call on this machine, or a number. */
-bool call_number_of(const char *name, uint32_t *ret_number);
+/* Whose numbers a kernel goes by. */
+enum call_numbering {
+	CALL_LINUX,  /* this machine's: a kernel that is spoken to with the extension */
+	CALL_NETBSD, /* plain sysproxy 0.4 */
+};
 
-/** @return "ENOENT", or "E<number>" in static memory for one that Linux does not have. */
-const char *call_error_name(int error);
+/** @return whether @name is a number, or the name of a system call that is known. */
+bool call_number_of(const char *name, enum call_numbering numbering, uint32_t *ret_number);
+
+/** @return "ENOENT", or NULL: nobody here knows. */
+const char *call_error_name(int error, enum call_numbering numbering);
 
 #endif

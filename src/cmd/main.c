@@ -33,7 +33,8 @@ static void print_help(void)
 	       "                                            lend it to one host of the network\n"
 	       "  ferry disk info nvme-tcp://HOST/NQN       say what is lent there\n"
 	       "  ferry disk copy disk.img nvme-tcp://HOST/NQN\n"
-	       "                                            fill a remote disk\n\n"
+	       "                                            fill a remote disk\n"
+	       "  ferry call unix:///tmp/tree.sock getpid   make a system call there\n\n"
 	       "'ferry VERB --help' tells all about a verb; 'ferry --version' the version.\n");
 }
 

@@ -95,7 +95,7 @@ int kernel_lwp_new(const struct kernel *kernel, void *process, struct ferry_lwp 
 {
 	int error = 0;
 
-	*ret_data = NULL;
+	*ret_data = process;
 	schedule(kernel);
 	if (kernel->operations.lwp_new != NULL)
 		error = kernel->operations.lwp_new(kernel->data, process, lwp, ret_data);
