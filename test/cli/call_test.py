@@ -5,6 +5,8 @@ usage: call_test.py FERRY KERNEL_TREE BLOCKING_KERNEL BENCH_SYSPROXY"""
 import contextlib
 import json
 import os
+import re
+import shlex
 import signal
 import socket
 import subprocess
@@ -281,6 +283,29 @@ class ComplaintTest(TestCase):
     def test_help_is_as_ever_when_asked(self):
         self.assertEqual(harness.run('call', '--help'), (0, HELP, ''))
         self.assertEqual(harness.run('help', 'call'), (0, HELP, ''))
+
+
+class DocumentTest(TestCase):
+
+    def sessions(self, name):
+        """The commands, each with what it prints, of the document's sessions with the tree."""
+        path = os.path.join(os.path.dirname(os.path.abspath(__file__)), '../..', name)
+        with open(path, encoding='utf-8') as file:
+            blocks = re.findall(r'(?s)```\n(.*?)```', file.read())
+        for block in blocks:
+            if 'kernel-tree' in block:
+                yield re.findall(r'(?m)^\$ ferry (call .*)\n((?:[^$].*\n)*)', block)
+
+    def test_documents_show_what_happens_when_they_show_a_session(self):
+        for name, command_count in (('README.md', 4), ('doc/ferry-call.1.scd', 3)):
+            url = self.tree(self.socket_url(name.replace('/', '-'))).url
+            commands = [command for session in self.sessions(name) for command in session]
+            self.assertEqual(len(commands), command_count)
+            for command, shown in commands:
+                with self.subTest((name, command)):
+                    arguments = shlex.split(command.replace('unix:///tmp/tree.sock', url))
+                    _, output, errors = harness.run(*arguments)
+                    self.assertEqual(output + errors, shown)
 
 
 class BenchTest(TestCase):
