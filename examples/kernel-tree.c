@@ -42,6 +42,7 @@ struct process {
 	struct open_file {
 		struct node *node; /* NULL: not open */
 		size_t offset;
+		int is_closed_on_exec;
 	} files[OPEN_MAX];
 };
 
@@ -117,6 +118,7 @@ static int call_open(struct call *call)
 {
 	const uint64_t create = call->is_linux ? O_CREAT : 0x200; /* NetBSD's */
 	const uint64_t truncate = call->is_linux ? O_TRUNC : 0x400;
+	const uint64_t close_on_exec = call->is_linux ? O_CLOEXEC : 0x400000;
 	struct open_file *files = call->process->files;
 	uint64_t flags = call->arguments[1];
 	char path[PATH_BYTES];
@@ -133,7 +135,7 @@ static int call_open(struct call *call)
 		return error;
 	if ((flags & truncate) != 0)
 		node->size = 0;
-	files[fd] = (struct open_file){node, 0};
+	files[fd] = (struct open_file){node, 0, (flags & close_on_exec) != 0};
 	call->values[0] = fd;
 	return 0;
 }
@@ -289,6 +291,17 @@ static int process_new(void *kernel, struct ferry_process *handle, const char *n
 	return process_fork(kernel, NULL, handle, ret_data);
 }
 
+static void process_exec(void *kernel, void *process, const char *name)
+{
+	struct open_file *files = ((struct process *)process)->files;
+
+	(void)kernel, (void)name;
+	for (int fd = 0; fd < OPEN_MAX; fd++) {
+		if (files[fd].is_closed_on_exec)
+			files[fd].node = NULL;
+	}
+}
+
 static void process_exit(void *kernel, void *process)
 {
 	(void)kernel;
@@ -316,6 +329,7 @@ static const struct ferry_kernel_operations operations = {
 	.struct_bytes = sizeof(operations),
 	.process_new = process_new,
 	.process_fork = process_fork,
+	.process_exec = process_exec,
 	.process_exit = process_exit,
 	.process_id = process_id,
 	.call = answer,
