@@ -30,6 +30,7 @@ static void start_greeter(struct greeter *greeter)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 
+	*greeter = (struct greeter){0};
 	(void)snprintf(greeter->path, sizeof(greeter->path), "/tmp/ferry-greeter-%d", getpid());
 	(void)snprintf(greeter->url, sizeof(greeter->url), "unix://%s", greeter->path);
 	memcpy(address.sun_path, greeter->path, sizeof(greeter->path));
