@@ -34,7 +34,7 @@ static void begin(struct memory *memory, const struct wire_range *ranges, uint16
 		.ranges = (const uint8_t *)ranges,
 		.range_count = count,
 		.carried = (const uint8_t *)carried,
-		.carried_bytes = carried != NULL ? strlen(carried) : 0,
+		.carried_bytes = strlen(carried),
 	};
 
 	assert_int_equal(memory_begin(memory, &view, 1000), 0);
@@ -74,7 +74,7 @@ static void test_memory_finds_a_range_when_all_of_it_is_declared(void **state)
 
 	(void)state;
 	memory_init(&memory);
-	begin(&memory, ranges, 4, NULL);
+	begin(&memory, ranges, 4, "");
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		const struct memory_range *found =
 			memory_find(&memory, rows[i].address, rows[i].bytes, rows[i].flag);
@@ -117,7 +117,7 @@ static void test_memory_makes_a_table_when_pieces_are_collected(void **state)
 
 	(void)state;
 	memory_init(&memory);
-	begin(&memory, ranges, 2, NULL);
+	begin(&memory, ranges, 2, "");
 	for (unsigned i = 0; i < 40; i++) {
 		place = memory_place(&memory, &memory.ranges[1], 200 + 10 * i, 5);
 		assert_non_null(place);
@@ -148,13 +148,13 @@ static void test_memory_collects_no_more_when_a_limit_is_reached(void **state)
 
 	(void)state;
 	memory_init(&memory);
-	begin(&memory, ranges, 1, NULL);
+	begin(&memory, ranges, 1, "");
 	assert_null(memory_place(&memory, &memory.ranges[0], 100, 1001));
 	assert_non_null(memory_place(&memory, &memory.ranges[0], 100, 1000));
 	assert_null(memory_place(&memory, &memory.ranges[0], 100, 1));
 	memory_end(&memory);
 	/* Pieces without bytes count, too. */
-	begin(&memory, ranges, 1, NULL);
+	begin(&memory, ranges, 1, "");
 	for (unsigned i = 0; i < WIRE_REPLIED_MAX; i++)
 		assert_non_null(memory_place(&memory, &memory.ranges[0], 100, 0));
 	assert_null(memory_place(&memory, &memory.ranges[0], 100, 0));
@@ -211,7 +211,7 @@ static void test_memory_allows_copies_when_the_client_has_mapped_it(void **state
 
 	(void)state;
 	memory_init(&memory);
-	begin(&memory, NULL, 0, NULL);
+	begin(&memory, NULL, 0, "");
 	for (unsigned i = 1; i <= 40; i++)
 		assert_int_equal(memory_add_mapped(&memory, 0x10000 * i, 0x1000), 0);
 	assert_int_equal(memory_add_mapped(&memory, UINT64_MAX - 5, 6), -ENOMEM);
@@ -241,7 +241,7 @@ static void test_memory_is_clean_when_it_is_used_again(void **state)
 	for (unsigned i = 0; i < WIRE_RANGES_MAX; i++)
 		ranges[i] = range_of(100 * (i + 1), 10, INOUT, 0);
 	for (unsigned round = 0; round < 3; round++) {
-		begin(&memory, ranges, WIRE_RANGES_MAX, NULL);
+		begin(&memory, ranges, WIRE_RANGES_MAX, "");
 		for (unsigned i = 0; i < 100; i++)
 			assert_non_null(memory_place(&memory, &memory.ranges[i],
 				le64_get(ranges[i].address), 10));
