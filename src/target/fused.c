@@ -65,7 +65,7 @@ void fused_leave(struct target_request *request)
 	free(request->fused.data);
 	request->fused.data = NULL;
 	request->base.data = NULL;
-	request->queue->compare_count--;
+	request->queue->half_count--;
 }
 
 void fused_abort(struct target_request *request)
@@ -174,15 +174,11 @@ static nvme_status begin_half(struct target_request *request)
 
 static nvme_status take_data(struct target_request *request)
 {
-	struct target_queue *queue = request->queue;
-
-	if (queue->compare_count == FUSED_PAIRS_MAX)
-		return NVME_STATUS_INTERNAL_ERROR;
 	request->fused.data = malloc(request->base.data_bytes);
 	if (request->fused.data == NULL)
 		return NVME_STATUS_INTERNAL_ERROR;
 	request->base.data = request->fused.data;
-	queue->compare_count++;
+	request->queue->half_count++;
 	return NVME_STATUS_SUCCESS;
 }
 
@@ -193,6 +189,9 @@ static nvme_status begin_first(struct target_request *request)
 	if (status == NVME_STATUS_SUCCESS &&
 		nvme_command_block_count(&request->base.command) > FUSED_BLOCKS_MAX)
 		status = FUSED_EXCEEDED;
+	/* The next command may be the second, and needs as much. */
+	if (status == NVME_STATUS_SUCCESS && request->queue->half_count > 2 * (FUSED_PAIRS_MAX - 1))
+		status = NVME_STATUS_INTERNAL_ERROR;
 	if (status == NVME_STATUS_SUCCESS)
 		status = take_data(request);
 	request->queue->fused = (struct fused_opening){
@@ -222,6 +221,8 @@ static nvme_status begin_second(struct target_request *request, struct target_re
 		return FUSED_INVALID;
 	}
 	status = begin_half(request);
+	if (status == NVME_STATUS_SUCCESS)
+		status = take_data(request);
 	if (status != NVME_STATUS_SUCCESS) {
 		end_half(first, NVME_STATUS_ABORTED_FAILED_FUSED);
 		return status;

@@ -13,9 +13,9 @@
  * once. What is running is not aborted any more: its halves end as the operation does. Only a Compare
  * that has been made keeps its own status when the Write fails.
  *
- * The data of a Compare lies in memory of its own, not in a buffer of the transport's: those are
- * shared by all, and it stays until the Write has come, which may have to wait for one of them. So
- * that no host takes too much there are only so many pairs on a queue; one more is to be tried again.
+ * The data of a half lies in memory of its own, not in a buffer of the transport's: it stays until
+ * the other has come, which may lie behind what waits for that buffer. So that no host takes too much
+ * there are only so many pairs on a queue; one more is to be tried again.
  *
  * ACWU is one block, so that what AWUN says of reads holds for the Write as for any other: a read of
  * more blocks could see some of a pair that is written, and reads ask no fence.
@@ -33,7 +33,7 @@ struct target_queue;
 struct target_request;
 
 #define FUSED_BLOCKS_MAX 1u  /* ACWU + 1 */
-#define FUSED_PAIRS_MAX  64u /* of a queue, whose Compare has begun and not ended */
+#define FUSED_PAIRS_MAX  64u /* of a queue, that have begun and not ended */
 
 /* A half, in its request. */
 struct fused {
@@ -41,7 +41,7 @@ struct fused {
 	nvme_status fate;               /* how it ends when executed; success: not decided */
 	bool is_here;                   /* it has been executed */
 	bool is_running;                /* as is the other */
-	uint8_t *data;                  /* of a Compare; freed by fused_leave() */
+	uint8_t *data;                  /* freed by fused_leave() */
 };
 
 /* The pair that is open on a queue. */

@@ -43,7 +43,7 @@ struct target_queue {
 	struct series_budget budget;
 	struct fence_site *site; /* of its loop */
 	struct fused_opening fused;
-	unsigned compare_count; /* that are fused, and have their data */
+	unsigned half_count; /* of fused pairs, that have memory for their data */
 
 	struct target *target;
 	struct controller *controller; /* referenced; NULL while fresh */
