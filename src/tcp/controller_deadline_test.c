@@ -159,6 +159,7 @@ static void test_controller_deadline_passes_when_a_capsule_that_was_held_stays_i
 	void **state)
 {
 	struct nvme_command write = controller_peer_command(1, 1, 512);
+	struct nvme_command other = controller_peer_command(1, 2, 512);
 	const uint8_t data[512] = {1};
 	struct controller_peer peer;
 
@@ -166,12 +167,14 @@ static void test_controller_deadline_passes_when_a_capsule_that_was_held_stays_i
 	open_peer(&peer);
 	controller_peer_connect(&peer, 4, false);
 	controller_peer_take_pool(&peer);
+	peer.is_holding = true;
+	controller_peer_send_command(&peer, &other, true); /* takes the queue's own buffer */
 	pdu_maker_add_command(&peer.maker, &write, data, sizeof(data));
 	controller_peer_send(&peer, sizeof(data));
 	/* It is not the host that keeps us waiting. */
 	controller_peer_pass(&peer, 100000);
 	assert_non_null(peer.queue);
-	controller_peer_give_pool(&peer);
+	controller_peer_complete(&peer, 2);
 	expect_end_after(&peer, 3000, "abandon 1\nended\nclosed: a PDU stayed incomplete\n");
 }
 

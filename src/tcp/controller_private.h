@@ -1,7 +1,8 @@
 /*
  * What the files of the controller's queue share: the queue, its slots, and what one does for
  * another. controller_queue.c: life, deadlines, faults. controller_receive.c: capsules and data
- * coming in. controller_send.c: R2Ts, data and completions going out.
+ * coming in. controller_buffer.c: where data is meanwhile. controller_send.c: R2Ts, data and
+ * completions going out.
  */
 #ifndef FERRY_TCP_CONTROLLER_PRIVATE_H
 #define FERRY_TCP_CONTROLLER_PRIVATE_H
@@ -28,7 +29,7 @@
 
 enum slot_state {
 	SLOT_FREE,
-	SLOT_WAITING_BUFFER, /* begun; the pool is empty */
+	SLOT_WAITING_BUFFER, /* begun; there is no buffer for its data */
 	SLOT_RECEIVING,      /* begun; data is on its way, in the capsule or by R2T */
 	SLOT_EXECUTING,      /* above */
 	SLOT_SENDING,        /* its data has not yet left */
@@ -88,6 +89,8 @@ struct tcp_controller_queue {
 	char *other_slots;       /* from index 1 on */
 	size_t slot_bytes;
 	struct pool_share share;
+	struct slot *own_slot; /* whose data is in own_buffer */
+	uint8_t *own_buffer; /* of one command's in-capsule data, beside the pool; NULL: not made */
 	struct timer timer;
 	uint64_t state_deadline_ns; /* of initial, connecting, ending */
 	uint64_t midway_ns;         /* since when a PDU is incomplete, 0: none is */
@@ -126,6 +129,15 @@ void controller_set_state_deadline(struct tcp_controller_queue *queue, uint32_t 
 
 /** Offer the capsule that is held again. */
 void controller_resume(struct tcp_controller_queue *queue);
+
+/** Find a buffer for the data of a begun request, now or later, and go on. */
+void controller_take_buffer(struct slot *slot);
+
+/** Give the buffer back, or wait for one no longer. */
+void controller_give_buffer(struct slot *slot);
+
+/** The data of a begun request has a place: fetch it, or execute at once. */
+void controller_go_on(struct slot *slot);
 
 /** Hand the request up for execution. */
 void controller_execute(struct slot *slot);

@@ -54,10 +54,8 @@ void controller_free_slot(struct slot *slot)
 
 	if (request->is_lending && request->data != NULL)
 		queue->handler->release(queue->context, request);
-	if (slot->buffer.bytes > 0) {
-		pool_give(loop_pool(queue->loop), &slot->buffer);
-		slot->buffer.bytes = 0;
-	}
+	if (slot->buffer.bytes > 0)
+		controller_give_buffer(slot);
 	list_remove(&slot->link);
 	if (queue->capsule_slot == slot)
 		queue->capsule_slot = NULL;

@@ -14,8 +14,9 @@
  *
  * Memory: a fixed part at the start with one request; the requests and the output of the queue when
  * its size is known, which is address space until so many commands have been in flight at one time;
- * data buffers from the loop's pool. With the pool empty R2Ts are withheld,
- * and the stream is paused where in-capsule data has no place to go; no command fails for it.
+ * data buffers from the loop's pool. With the pool empty R2Ts are withheld, and in-capsule data goes
+ * to one buffer of the queue's own; while that is taken the stream is paused (controller_buffer.c says
+ * why it goes on again). No command fails for it.
  *
  * Digests: data whose digest is wrong fails its command with Transient Transport Error, once all of
  * the data asked for has come, and nothing else. Memory lent from above may change while it is sent:

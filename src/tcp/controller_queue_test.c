@@ -210,59 +210,6 @@ static void test_controller_queue_pads_data_when_the_host_wants_alignment(void *
 	}
 }
 
-static void test_controller_queue_withholds_everything_when_the_pool_is_empty(void **state)
-{
-	struct nvme_command in_capsule = controller_peer_command(1, 4, 4096);
-	struct controller_peer peer;
-
-	(void)state;
-	controller_peer_open(&peer, NULL, NULL);
-	controller_peer_connect(&peer, 6, false);
-	controller_peer_take_pool(&peer);
-	send_command(&peer, 1, 1, 8192);
-	send_command(&peer, 2, 2, 512);
-	send_command(&peer, 6, 3, 512); /* needs no buffer */
-	controller_peer_send_command(&peer, &in_capsule, true);
-	send_command(&peer, 0, 5, 0); /* behind the one that is held */
-	controller_peer_expect(&peer, "begin 1\nbegin 2\nbegin 3\nexecute 3\nbegin 4\n",
-		"data 3 0+512 at 24 last\ndone 3 status 0 sqhd 4 result 0\n");
-	controller_peer_give_pool(&peer);
-	controller_peer_expect(&peer, "execute 2\nexecute 4\nbegin 5\nexecute 5\n",
-		"R2T 1 ttag 0 0+8192\n"
-		"data 2 0+512 at 24 last\ndone 2 status 0 sqhd 5 result 0\n"
-		"done 4 status 0 sqhd 5 result 0\n"
-		"done 5 status 0 sqhd 0 result 0\n");
-	send_data(&peer, 1, 0, 8192);
-	controller_peer_expect(&peer, "execute 1\n", "done 1 status 0 sqhd 0 result 0\n");
-	controller_peer_end(&peer);
-}
-
-static void test_controller_queue_takes_no_buffer_when_the_layer_above_has_memory(void **state)
-{
-	struct nvme_command in_capsule = controller_peer_command(9, 2, 4096);
-	struct controller_peer peer;
-
-	(void)state;
-	for (unsigned i = 0; i < 2; i++) {
-		controller_peer_open(&peer, NULL, NULL);
-		controller_peer_connect(&peer, 6, false);
-		controller_peer_take_pool(&peer);
-		send_command(&peer, 9, 1, 8192);
-		controller_peer_send_command(&peer, &in_capsule, true);
-		controller_peer_expect(&peer, "begin 1\nbegin 2\nexecute 2\n",
-			"R2T 1 ttag 0 0+8192\ndone 2 status 0 sqhd 3 result 0\n");
-		if (i == 0) {
-			send_data(&peer, 1, 0, 8192);
-			controller_peer_expect(&peer, "execute 1\n",
-				"done 1 status 0 sqhd 3 result 0\n");
-		} else {
-			tcp_controller_queue_end(peer.queue, "shut down");
-		}
-		controller_peer_give_pool(&peer);
-		controller_peer_end(&peer);
-	}
-}
-
 static void test_controller_queue_begins_nothing_when_the_host_does_not_read(void **state)
 {
 	struct memory_stream_faults faults = {.window_bytes = 4096};
@@ -434,30 +381,6 @@ static void test_controller_queue_withdraws_a_request_when_its_begin_or_execute_
 	controller_peer_end(&peer);
 }
 
-/* Several requests wait for the pool, and each withdrawal might serve the next of them. */
-static void test_controller_queue_withdraws_all_when_it_ends_while_the_pool_is_empty(void **state)
-{
-	(void)state;
-	for (unsigned i = 0; i < 2; i++) {
-		struct controller_peer peer;
-
-		controller_peer_open(&peer, NULL, NULL);
-		controller_peer_connect(&peer, 16, false);
-		peer.is_quiet = true;
-		/* Enough to fill the pool, then some that wait. */
-		for (uint16_t cid = 1; cid < 14; cid++)
-			send_command(&peer, 1, cid, 1u << 20);
-		controller_peer_expect(&peer, NULL, NULL);
-		if (i == 0)
-			tcp_controller_queue_end(peer.queue, "shut down");
-		else
-			memory_stream_reset(peer.host.stream);
-		controller_peer_run(&peer);
-		assert_int_equal(peer.gone_count, 14);
-		controller_peer_end(&peer);
-	}
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -472,9 +395,6 @@ int main(void)
 		cmocka_unit_test(
 			test_controller_queue_lets_data_say_success_when_flow_control_is_off),
 		cmocka_unit_test(test_controller_queue_pads_data_when_the_host_wants_alignment),
-		cmocka_unit_test(test_controller_queue_withholds_everything_when_the_pool_is_empty),
-		cmocka_unit_test(
-			test_controller_queue_takes_no_buffer_when_the_layer_above_has_memory),
 		cmocka_unit_test(test_controller_queue_begins_nothing_when_the_host_does_not_read),
 		cmocka_unit_test(
 			test_controller_queue_closes_when_more_commands_come_than_it_holds),
@@ -485,8 +405,6 @@ int main(void)
 		cmocka_unit_test(test_controller_queue_sends_what_is_completed_when_it_is_ended),
 		cmocka_unit_test(
 			test_controller_queue_withdraws_a_request_when_its_begin_or_execute_ends_it),
-		cmocka_unit_test(
-			test_controller_queue_withdraws_all_when_it_ends_while_the_pool_is_empty),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -74,42 +74,6 @@ static struct receiver_answer take_ic_request(struct tcp_controller_queue *queue
 	return go_on;
 }
 
-/* There is room for the data: fetch it, or execute at once. */
-static void go_on_with_room(struct slot *slot)
-{
-	struct request *request = slot_request(slot);
-
-	if (request->transfer == REQUEST_TO_HOST) {
-		controller_execute(slot);
-	} else if (request->capsule_bytes == 0) {
-		controller_send_r2t(slot);
-	} else {
-		slot->state = SLOT_RECEIVING;
-	}
-}
-
-static void go_on_with_buffer(struct slot *slot)
-{
-	struct request *request = slot_request(slot);
-
-	if (!request->is_lending)
-		request->data = slot->buffer.buffer;
-	go_on_with_room(slot);
-}
-
-static void buffer_granted(struct pool_request *buffer)
-{
-	struct slot *slot = container_of(buffer, struct slot, buffer);
-	struct tcp_controller_queue *queue = slot->queue;
-
-	/* The queue is withdrawing its requests, one of which made room: this one's turn comes. */
-	if (queue->is_ended_told)
-		return;
-	go_on_with_buffer(slot);
-	if (queue->capsule_slot == slot)
-		controller_resume(queue);
-}
-
 /* Decide what happens to a begun request next. */
 static void start_request(struct slot *slot)
 {
@@ -125,15 +89,10 @@ static void start_request(struct slot *slot)
 		assert(request->capsule_bytes == request->data_bytes);
 		queue->capsule_slot = slot;
 	}
-	if (request->data != NULL) {
-		go_on_with_room(slot);
-		return;
-	}
-	slot->buffer.bytes = request->data_bytes;
-	slot->buffer.granted = buffer_granted;
-	slot->state = SLOT_WAITING_BUFFER;
-	if (pool_take(loop_pool(queue->loop), &slot->buffer))
-		go_on_with_buffer(slot);
+	if (request->data != NULL)
+		controller_go_on(slot);
+	else
+		controller_take_buffer(slot);
 }
 
 static struct slot *begin_request(struct tcp_controller_queue *queue, const struct pdu *pdu)
