@@ -83,6 +83,10 @@ static void connection_is_over(void *context, struct connection *connection)
 		if (era->connection != connection || era->is_over)
 			continue;
 		era->is_over = true;
+		/* Hosts answer and read, so it is damage that made them wait for something else. */
+		if (world->is_stuck && era->flip_count == 0)
+			world_fail(world, "connection %" PRIu32 " hung", i);
+		world->is_stuck = false;
 		world->live_count--;
 		world->time++;
 		world_trace(world, i);
@@ -158,7 +162,8 @@ void world_change_medium(struct world *world)
 
 /* Life */
 
-/* A controller that ends for want of keep alive says so and nothing else does. */
+/* What only the log says: that a controller ends for want of keep alive; that the connection which is
+ * over next was cut since nothing more came of what was under way. */
 static void take_line(void *context, enum log_level level, const char *line)
 {
 	struct world *world = context;
@@ -166,6 +171,10 @@ static void take_line(void *context, enum log_level level, const char *line)
 	(void)level;
 	if (strstr(line, "within the keep alive timeout") != NULL)
 		world->counts.expiries++;
+	if (strstr(line, "closed: the data of an R2T never came") != NULL ||
+		strstr(line, "closed: a PDU stayed incomplete") != NULL ||
+		strstr(line, "closed: the host does not read") != NULL)
+		world->is_stuck = true;
 }
 
 static void make_target(struct world *world)
@@ -229,7 +238,7 @@ static void make_world(struct world *world, uint64_t seed)
 	random_init(&world->random, seed);
 	simulated_clock_init(&world->clock, CLOCK_SECOND_NS);
 	options.pool_bytes = 2 * POOL_BUFFER_MAX;
-	world->log = log_new(LOG_LEVEL_WARNING, take_line, world, &world->clock.clock);
+	world->log = log_new(LOG_LEVEL_INFO, take_line, world, &world->clock.clock);
 	if (world->log == NULL || loop_new(&options, &world->loop) < 0)
 		world_fail(world, "no loop");
 	take_buffers(world);

@@ -57,6 +57,7 @@ struct world {
 	uint64_t trace; /* see world_run() */
 	unsigned operations_left;
 	bool is_shut_down;
+	bool is_stuck; /* a connection, until its end is noted */
 	struct host *hosts[WORLD_HOSTS_MAX];
 	unsigned host_count;
 	struct world_era eras[WORLD_ERAS_MAX];
