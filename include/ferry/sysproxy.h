@@ -165,12 +165,15 @@ struct ferry_sysproxy_call {
  *  needed, while the server has any left.
  *  @return 0 when the kernel has answered (call->error may say that it failed), or -errno:
  *  -ENOTCONN: the server is lost, the call was not made; -ECONNABORTED: it was lost in the midst,
- *  the call may have been made; -EFAULT: a range is not this program's memory; -EINVAL: a limit. */
+ *  the call may have been made; -EFAULT: a range is not this program's memory; -EINVAL: a limit;
+ *  -EDEADLK: this thread is in a call of @client, which a signal handler, or the option signal, has
+ *  interrupted to make another: the call was not made. Between calls handlers may make some. */
 int ferry_sysproxy_call(struct ferry_sysproxy *client, struct ferry_sysproxy_call *call)
 	__attribute__((warn_unused_result));
 
 /** Make a call that another thread is in end soon, with EINTR or with what it has done. @call is the
- *  one given to ferry_sysproxy_call(); nothing happens if it is in progress no more. From any thread. */
+ *  one given to ferry_sysproxy_call(); nothing happens if it is in progress no more. From any thread,
+ *  but not from a signal handler. */
 void ferry_sysproxy_cancel(struct ferry_sysproxy *client, const struct ferry_sysproxy_call *call);
 
 /** @return the id that the kernel knows this process by, 0 from a server of plain 0.4. */

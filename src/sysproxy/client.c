@@ -235,12 +235,28 @@ static int call_once(struct ferry_sysproxy *client, struct ferry_sysproxy_call *
 	return error != 0 ? error : call_by_session(client, call);
 }
 
-int ferry_sysproxy_call(struct ferry_sysproxy *client, struct ferry_sysproxy_call *call)
+/* What this thread is in a call of, innermost first: more than one only while a signal handler runs,
+ * which must not use what the call that it interrupts has locked or half sent. */
+struct nesting {
+	const struct ferry_sysproxy *client;
+	const struct nesting *outer;
+};
+
+static _Thread_local const struct nesting *innermost;
+
+static bool is_in_call(const struct ferry_sysproxy *client)
+{
+	const struct nesting *nesting = innermost;
+
+	while (nesting != NULL && nesting->client != client)
+		nesting = nesting->outer;
+	return nesting != NULL;
+}
+
+static int call_until_made(struct ferry_sysproxy *client, struct ferry_sysproxy_call *call)
 {
 	int error;
 
-	if (!client_is_own(client))
-		return -ENOTCONN;
 	for (;;) {
 		unsigned generation = atomic_load(&client->generation);
 
@@ -253,6 +269,23 @@ int ferry_sysproxy_call(struct ferry_sysproxy *client, struct ferry_sysproxy_cal
 		if (error != 0)
 			return error;
 	}
+}
+
+int ferry_sysproxy_call(struct ferry_sysproxy *client, struct ferry_sysproxy_call *call)
+{
+	const struct nesting nesting = {client, innermost};
+	int error;
+
+	if (!client_is_own(client))
+		return -ENOTCONN;
+	if (is_in_call(client))
+		return -EDEADLK;
+	innermost = &nesting;
+	atomic_signal_fence(memory_order_seq_cst);
+	error = call_until_made(client, call);
+	atomic_signal_fence(memory_order_seq_cst);
+	innermost = nesting.outer;
+	return error;
 }
 
 void ferry_sysproxy_cancel(struct ferry_sysproxy *client, const struct ferry_sysproxy_call *call)
