@@ -316,6 +316,8 @@ static int introduce(struct link *link, const struct client_greeting *greeting,
 		error = await_hello(link, deadline_ms, &grant);
 	if (error == 0)
 		error = await_handshake(link, greeting, deadline_ms, &grant);
+	if (error == -ENOMEM)
+		*ret_problem = "the server is full";
 	if (error == 0)
 		*ret_grant = grant;
 	return error;

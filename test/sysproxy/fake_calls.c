@@ -129,7 +129,7 @@ static int call_block(struct fake_kernel *kernel, struct fake_lwp *lwp, uint64_t
 	kernel->blocked_count++;
 	fake_kernel_tell(kernel);
 	while (lwp->is_blocked && lwp->cancel_count == 0)
-		fake_kernel_sleep(kernel);
+		fake_kernel_sleep_on(kernel, &lwp->wake);
 	if (!lwp->is_blocked)
 		return 0;
 	lwp->is_blocked = false;
@@ -162,6 +162,7 @@ static int64_t wake(struct fake_kernel *kernel, uint64_t channel)
 			continue;
 		list_remove(link);
 		lwp->is_blocked = false;
+		assert(pthread_cond_signal(&lwp->wake) == 0);
 		kernel->blocked_count--;
 		woken++;
 	}

@@ -49,13 +49,18 @@ static void await_change(struct fake_kernel *kernel)
 	kernel->holder = pthread_self();
 }
 
-void fake_kernel_sleep(struct fake_kernel *kernel)
+void fake_kernel_sleep_on(struct fake_kernel *kernel, pthread_cond_t *wake)
 {
 	fake_kernel_expect_held(kernel);
 	kernel->is_held = false;
-	assert(pthread_cond_wait(&kernel->changed, &kernel->lock) == 0);
+	assert(pthread_cond_wait(wake, &kernel->lock) == 0);
 	kernel->is_held = true;
 	kernel->holder = pthread_self();
+}
+
+void fake_kernel_sleep(struct fake_kernel *kernel)
+{
+	fake_kernel_sleep_on(kernel, &kernel->changed);
 }
 
 void fake_kernel_tell(struct fake_kernel *kernel)
@@ -185,6 +190,7 @@ static int fake_lwp_new(void *context, void *data, struct ferry_lwp *handle, voi
 	lwp->process = data;
 	lwp->handle = handle;
 	list_init(&lwp->link);
+	assert(pthread_cond_init(&lwp->wake, NULL) == 0);
 	lwp->process->lwp_count++;
 	kernel->lwp_count++;
 	kernel->counts.lwps_new++;
@@ -218,6 +224,7 @@ static void fake_lwp_release(void *context, void *data)
 	lwp->process->lwp_count--;
 	kernel->lwp_count--;
 	kernel->counts.lwps_released++;
+	assert(pthread_cond_destroy(&lwp->wake) == 0);
 	free(lwp);
 	fake_kernel_tell(kernel);
 }
@@ -231,6 +238,7 @@ static void fake_cancel(void *context, void *data)
 	kernel->counts.cancels++;
 	if (lwp->is_calling)
 		lwp->cancel_count++;
+	assert(pthread_cond_signal(&lwp->wake) == 0);
 	fake_kernel_tell(kernel);
 	unlock(kernel);
 }

@@ -22,6 +22,7 @@ struct fake_lwp {
 	unsigned cancel_count; /* of the call in progress */
 	bool is_calling;
 	bool is_blocked;
+	pthread_cond_t wake; /* while it is blocked: a thousand are not woken for one */
 	uint64_t channel;
 	struct list link; /* in blocked */
 };
@@ -54,6 +55,9 @@ void fake_kernel_expect_held(const struct fake_kernel *kernel);
 
 /** Wait for fake_kernel_tell(), without the lock. */
 void fake_kernel_sleep(struct fake_kernel *kernel);
+
+/** Wait for @wake, without the lock. */
+void fake_kernel_sleep_on(struct fake_kernel *kernel, pthread_cond_t *wake);
 
 /** Something has changed that others may wait for. */
 void fake_kernel_tell(struct fake_kernel *kernel);
