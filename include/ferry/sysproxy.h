@@ -167,7 +167,8 @@ struct ferry_sysproxy_call {
  *  -ENOTCONN: the server is lost, the call was not made; -ECONNABORTED: it was lost in the midst,
  *  the call may have been made; -EFAULT: a range is not this program's memory; -EINVAL: a limit;
  *  -EDEADLK: this thread is in a call of @client, which a signal handler, or the option signal, has
- *  interrupted to make another: the call was not made. Between calls handlers may make some. */
+ *  interrupted to make another: the call was not made. Between calls a handler may make some, if
+ *  it does not interrupt malloc(3): the first call of a thread, and one that reconnects, allocate. */
 int ferry_sysproxy_call(struct ferry_sysproxy *client, struct ferry_sysproxy_call *call)
 	__attribute__((warn_unused_result));
 

@@ -106,13 +106,13 @@ pid_t ferry_sysproxy_fork(struct ferry_sysproxy *client)
 	/* The lists are whole in the child, too. */
 	(void)pthread_mutex_lock(&client->mutex);
 	pid = fork();
+	error = errno;
+	(void)pthread_mutex_unlock(&client->mutex);
 	if (pid == 0) {
 		if (ferry_sysproxy_fork_child(client, &cookie) != 0)
 			_exit(NO_PARENT_STATUS);
 		return 0;
 	}
-	error = errno;
-	(void)pthread_mutex_unlock(&client->mutex);
 	if (pid < 0)
 		ferry_sysproxy_fork_cancel(client, &cookie);
 	errno = error;
