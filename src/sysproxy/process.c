@@ -38,6 +38,9 @@ static void set_state(struct ferry_process *process, enum process_state state)
 	case PROCESS_EXITING:
 		assert(process->state == PROCESS_DYING);
 		break;
+	case PROCESS_ENDED:
+		assert(process->state == PROCESS_EXITING);
+		break;
 	}
 	process->state = state;
 }
@@ -369,6 +372,12 @@ static void run_exit(struct worker_job *job)
 	job_is_done(process);
 }
 
+static void exit_done(struct ferry_process *process)
+{
+	set_state(process, PROCESS_ENDED);
+	process_settle(process);
+}
+
 /* @return whether nothing is in progress that needs the process. */
 static bool is_quiet(const struct ferry_process *process)
 {
@@ -392,9 +401,11 @@ void process_settle(struct ferry_process *process)
 	} else if (process->state == PROCESS_DYING && !is_connected(process)) {
 		set_state(process, PROCESS_EXITING);
 		if (process->has_data)
-			submit(process, run_exit, process_free);
+			submit(process, run_exit, exit_done);
 		else
-			loop_defer(process->server->loop, &process->free);
+			exit_done(process);
+	} else if (process->state == PROCESS_ENDED && !session_is_lingering(process->session)) {
+		loop_defer(process->server->loop, &process->free);
 	}
 }
 

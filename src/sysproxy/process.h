@@ -27,6 +27,7 @@ enum process_state {
 	PROCESS_EXECING,   /* calls and lanes are ending; then the kernel is told of the exec */
 	PROCESS_DYING,     /* calls and lanes are ending; then the kernel's process exits */
 	PROCESS_EXITING,   /* the steward has the kernel end it */
+	PROCESS_ENDED,     /* the kernel has; its client may still be reading why */
 };
 
 /* Something the steward does for a process. */

@@ -142,6 +142,11 @@ void session_close(struct session *session)
 	process_settle(session->process);
 }
 
+bool session_is_lingering(const struct session *session)
+{
+	return session != NULL && session->is_ending && session->stream != NULL;
+}
+
 /* What frames say */
 
 /* Refuse the frame, whose payload is dropped. */
@@ -375,19 +380,26 @@ static size_t session_received(void *context, size_t direct_bytes, const uint8_t
 	return taken;
 }
 
+/* The process may have waited for this. */
+static void end(struct session *session)
+{
+	session_close(session);
+	process_settle(session->process);
+}
+
 static void session_drained(void *context)
 {
 	struct session *session = context;
 
 	if (session->is_ending)
-		session_close(session);
+		end(session);
 	else
 		stream_resume(session->stream);
 }
 
 static void session_linger_over(struct timer *timer)
 {
-	session_close(container_of(timer, struct session, linger));
+	end(container_of(timer, struct session, linger));
 }
 
 static void session_closed(void *context, int error)
@@ -395,7 +407,7 @@ static void session_closed(void *context, int error)
 	struct session *session = context;
 
 	(void)error;
-	session_close(session);
+	end(session);
 }
 
 static const struct stream_handler session_handler = {

@@ -62,6 +62,9 @@ void session_answer_handshake(struct session *session, uint64_t number);
 /** Begin to receive, after the first answer. */
 void session_start(struct session *session);
 
+/** @return whether its client is still to read the last words. NULL is legal: no. */
+bool session_is_lingering(const struct session *session);
+
 /** Close the connection at once; the process dies. */
 void session_close(struct session *session);
 
