@@ -65,11 +65,13 @@ void call_make(struct call *call)
 	struct wire_call_reply reply = {
 		.error = le32_of((uint32_t)-error),
 		.piece_count = le32_of(lwp->is_extended ? lwp->memory.piece_count : 0),
-		.values = {le64_of((uint64_t)values[0]), le64_of((uint64_t)values[1])},
 	};
 	struct wire_header header;
 	size_t bytes = sizeof(reply);
 
+	/* What a kernel leaves there when it fails may be anything. */
+	for (unsigned i = 0; i < 2; i++)
+		reply.values[i] = le64_of(error == 0 ? (uint64_t)values[i] : 0);
 	for (unsigned i = 0; i < lwp->memory.piece_count; i++)
 		bytes += sizeof(struct wire_piece) + lwp->memory.parts[MEMORY_SPARE + i].iov_len;
 	wire_header_put(&header, &frame, bytes);
