@@ -109,7 +109,9 @@ static bool lane_receive_answer(struct lane *lane, struct copy *copy)
 		return false;
 	if (!copy_takes(copy, frame.bytes - WIRE_HEADER_BYTES))
 		return line_receive_past(&lane->line, frame.bytes - got_bytes);
-	if (!lane_complete(lane, (uint8_t *)&answer, &got_bytes, first_bytes) ||
+	if (!lane_complete(lane, (uint8_t *)&answer, &got_bytes, first_bytes))
+		return false;
+	if (frame.bytes > got_bytes &&
 		!line_receive_all(&lane->line, (uint8_t *)copy->to + (got_bytes - first_bytes),
 			(size_t)frame.bytes - got_bytes))
 		return false;
