@@ -40,9 +40,28 @@ static void await_entries(const char *path, unsigned wanted)
 	}
 }
 
-static void *return_at_once(void *argument)
+static void *tell_id(void *ret_id)
 {
-	return argument;
+	*(pid_t *)ret_id = gettid();
+	return NULL;
+}
+
+/* A sanitizer begins a thread of its own with the first. */
+static void begin_first_thread(void)
+{
+	time_t start = time(NULL);
+	char path[64];
+	pthread_t thread;
+	pid_t id;
+
+	assert_int_equal(pthread_create(&thread, NULL, tell_id, &id), 0);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	(void)snprintf(path, sizeof(path), "/proc/self/task/%d", id);
+	/* It must not be counted among those that there are before. */
+	while (access(path, F_OK) == 0) {
+		assert_true(time(NULL) - start < PATIENCE_S);
+		(void)sched_yield();
+	}
 }
 
 static void note_line(void *context, int level, const char *line)
@@ -60,12 +79,9 @@ static void note_line(void *context, int level, const char *line)
 int server_bench_setup(void **state)
 {
 	struct server_bench *bench = calloc(1, sizeof(*bench));
-	pthread_t thread;
 
 	assert_non_null(bench);
-	/* A sanitizer begins a thread of its own with the first. */
-	assert_int_equal(pthread_create(&thread, NULL, return_at_once, NULL), 0);
-	assert_int_equal(pthread_join(thread, NULL), 0);
+	begin_first_thread();
 	bench->descriptors = count_entries("/proc/self/fd");
 	bench->threads = count_entries("/proc/self/task");
 	assert_int_equal(pthread_mutex_init(&bench->log_lock, NULL), 0);
