@@ -329,11 +329,14 @@ static void drop_input(struct loop_task *task)
 static bool receive_some(struct greeting *greeting)
 {
 	size_t got_bytes = greeting->got_bytes;
-	uint8_t *to = greeting->header_bytes + got_bytes;
-	size_t bytes = WIRE_HEADER_BYTES - got_bytes;
+	uint8_t *to;
+	size_t bytes;
 	ssize_t got;
 
-	if (got_bytes >= WIRE_HEADER_BYTES) {
+	if (got_bytes < WIRE_HEADER_BYTES) {
+		to = greeting->header_bytes + got_bytes;
+		bytes = WIRE_HEADER_BYTES - got_bytes;
+	} else {
 		to = greeting->payload + (got_bytes - WIRE_HEADER_BYTES);
 		bytes = (size_t)greeting->frame.bytes - got_bytes;
 	}
