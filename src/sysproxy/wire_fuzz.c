@@ -110,11 +110,13 @@ static bool is_name_looked_up(const char *text)
 
 static void fuzz_url(const uint8_t *data, size_t bytes)
 {
-	char *text = strndup((const char *)data, bytes);
+	char *text = malloc(bytes + 1);
 	struct sysproxy_url url, again;
 	const char *problem;
 
 	assert(text != NULL);
+	memcpy(text, data, bytes);
+	text[bytes] = '\0';
 	if (!is_name_looked_up(text) && sysproxy_url_parse(text, &url, &problem) == 0) {
 		assert(url.address_count <= ADDRESS_RESOLVE_MAX);
 		assert(strlen(url.text) < sizeof(url.text));
