@@ -111,8 +111,8 @@ static void test_controller_buffer_goes_on_when_data_in_a_capsule_finds_the_pool
 	(void)state;
 	controller_peer_open(&peer, NULL, NULL);
 	controller_peer_connect(&peer, ENTRIES, false);
-	for (uint16_t cid = 1; cid <= WRITES; cid++)
-		send_command(&peer, 1, cid, WRITE_BYTES);
+	for (unsigned cid = 1; cid <= WRITES; cid++)
+		send_command(&peer, 1, (uint16_t)cid, WRITE_BYTES);
 	controller_peer_expect(&peer, NULL, NULL);
 	send_in_capsule(&peer, 100, 4096);
 	controller_peer_expect(&peer, "begin 100\nexecute 100\n",

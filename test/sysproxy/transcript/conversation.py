@@ -305,8 +305,9 @@ class Conversation:
                 connection.call_number = connection.received_number
 
     def poll(self, text):
-        """`SYSCALL => N`: call again until the first return values are N in all."""
+        """`FRAME => N`: call again until the first return values are N in all."""
         line, _, wanted = text.partition('=>')
+        answer = 'Reply' if line.startswith('Call') else 'Result'
         connection, total = self.connection(), 0
         end = time.monotonic() + TIMEOUT_S
         while total < script.number_of(wanted.strip()):
@@ -314,7 +315,7 @@ class Conversation:
                 raise Failure('only %u in all' % total)
             self.send_line(connection, frame.Line(line))
             found = {}
-            frame.Line('Result value0=->SUM').check(connection.receive_frame(),
+            frame.Line(answer + ' value0=->SUM').check(connection.receive_frame(),
                                                     str(connection.sent_number), found, {})
             total += int(found['SUM'])
         if total != script.number_of(wanted.strip()):
