@@ -55,12 +55,6 @@ def ways(*arguments, **options):
     return [record.way() for record in discover(*arguments, **options)]
 
 
-def free_port(host='127.0.0.1'):
-    with socket.create_server((host, 0), family=socket.AF_INET6 if ':' in host
-                              else socket.AF_INET) as probe:
-        return probe.getsockname()[1]
-
-
 def link_local():
     """An address of this machine with its zone, None if there is none."""
     try:
@@ -90,7 +84,7 @@ class DiscoveryTest(harness.TestCase):
             self.assertEqual((record.cntlid, record.asqsz, record.treq), (0xffff, 4096, 6))
 
     def test_discovery_tells_of_its_own_port_when_it_has_one(self):
-        port = free_port()
+        port = harness.free_port()
         with Daemon('--discovery-port=%d' % port, 'ram:1M') as daemon:
             address = wire.parse_url(daemon.url)[0]
             expected = [(CURRENT, '127.0.0.1', port), (NVM, *address)]
@@ -98,7 +92,7 @@ class DiscoveryTest(harness.TestCase):
             self.assertEqual(ways(('127.0.0.1', port)), expected)
 
     def test_discovery_tells_where_the_host_is_when_it_listens_everywhere(self):
-        port = free_port()
+        port = harness.free_port()
         with Daemon('--discovery-port=%d' % port, '--allow-any-host', 'ram:1M',
                     listen=('0.0.0.0:0',)) as daemon:
             disk = wire.parse_url(daemon.url)[0][1]
@@ -142,7 +136,7 @@ class DiscoveryTest(harness.TestCase):
             self.assertEqual((status, errors), (0, ''))
 
     def test_discovery_tells_another_address_when_one_is_given_for_it(self):
-        port = free_port()
+        port = harness.free_port()
         arguments = ('--discovery-port=%d' % port, 'ram:1M')
         with Daemon('--discovery-address=disks.example', *arguments) as daemon:
             address = wire.parse_url(daemon.url)[0]

@@ -2,7 +2,9 @@
 
 A test is a program: TEST FERRY, where FERRY is the binary. It ends with 77 if all it has was skipped."""
 
+import errno
 import os
+import random
 import select
 import shutil
 import signal
@@ -52,6 +54,19 @@ def has_ipv6():
         return True
     except OSError:
         return False
+
+
+def free_port():
+    """A port that nobody has, on any address. The kernel chooses none below 32768 for those who
+    leave it the choice, so that no connection of another test takes it meanwhile."""
+    while True:
+        port = random.randrange(20000, 32000)
+        try:
+            with socket.create_server(('', port)):
+                return port
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
 
 
 def until(condition, what, timeout_s=TIMEOUT_S):

@@ -116,20 +116,15 @@ class DiscoveryPortTest(harness.TestCase):
             queue.initialize()
             queue.connect(DISCOVERY_NQN)
 
-    def free_port(self):
-        with socket.socket() as probe:
-            probe.bind(('127.0.0.1', 0))
-            return probe.getsockname()[1]
-
     def test_serve_answers_discovery_when_it_has_a_port_of_its_own(self):
-        port = self.free_port()
+        port = harness.free_port()
         with Daemon('--discovery-port=%d' % port, 'ram:1M') as daemon:
             self.assertIn('discovery also at 127.0.0.1:%d\n' % port, daemon.output)
             self.discover(('127.0.0.1', port))
             self.discover(wire.parse_url(daemon.url)[0])
 
     def test_serve_listens_once_when_two_listeners_share_an_address(self):
-        port = self.free_port()
+        port = harness.free_port()
         with Daemon('--discovery-port=%d' % port, 'ram:1M',
                     listen=('127.0.0.1:0', '127.0.0.1:0')) as daemon:
             self.assertEqual(daemon.output.count('discovery also at'), 1)
