@@ -124,16 +124,27 @@ static void push_frame(struct client *client, struct wire_frame frame, const voi
 		push(client, payload, bytes);
 }
 
+/* The fuzzing engine's alarm interrupts it now and then. */
+static void await_input(int fd)
+{
+	struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
+	int count;
+
+	do
+		count = poll(&poll_fd, 1, ANSWER_WAIT_S * 1000);
+	while (count < 0 && errno == EINTR);
+	assert(count == 1);
+}
+
 /* @return whether all has come; one that breaks off is the server's right with a wild client. */
 static bool pull(struct client *client, void *to, size_t bytes)
 {
 	size_t got_bytes = 0;
 
 	while (got_bytes < bytes) {
-		struct pollfd poll_fd = {.fd = client->fd, .events = POLLIN};
 		ssize_t got;
 
-		assert(poll(&poll_fd, 1, ANSWER_WAIT_S * 1000) == 1);
+		await_input(client->fd);
 		got = recv(client->fd, (uint8_t *)to + got_bytes, bytes - got_bytes, 0);
 		if (got <= 0)
 			return false;
