@@ -14,31 +14,6 @@
 
 #define ADDRESS 0x10000u
 
-/* Receive a copy request of 0.4. */
-static struct wire_copy expect_copy(struct raw_peer *peer, uint16_t type)
-{
-	struct wire_copy copy;
-
-	assert_true(raw_peer_receive(peer));
-	assert_int_equal(peer->frame.class, WIRE_REQUEST);
-	assert_int_equal(peer->frame.type, type);
-	assert_int_equal(wire_check_from_server(&peer->frame, false), 0);
-	memcpy(&copy, peer->payload, sizeof(copy));
-	return copy;
-}
-
-/* Answer the copy that came last, as stock clients do: as if to a COPYIN. */
-static void answer_copy(struct raw_peer *peer, const void *data, size_t bytes)
-{
-	const struct wire_frame frame = {
-		.number = peer->frame.number,
-		.class = WIRE_RESPONSE,
-		.type = WIRE_COPYIN,
-	};
-
-	raw_peer_send(peer, &frame, data, bytes);
-}
-
 static void expect_null_call(struct raw_peer *peer)
 {
 	raw_peer_send_syscall(peer, FAKE_NULL, 70, 1, 2);
@@ -59,12 +34,12 @@ static void test_session_copies_in_turns_when_memory_is_long(void **state)
 	server_bench_guest(bench, &peer);
 	raw_peer_send_syscall(&peer, FAKE_COPYIN, 1, ADDRESS, bytes);
 	for (uint64_t done = 0; done < bytes;) {
-		struct wire_copy copy = expect_copy(&peer, WIRE_COPYIN);
+		struct wire_copy copy = raw_peer_expect_copy(&peer, WIRE_COPYIN);
 
 		assert_int_equal(le64_get(copy.address), ADDRESS + done);
 		assert_int_equal(le64_get(copy.bytes),
 			bytes - done < WIRE_COPY_MAX ? bytes - done : WIRE_COPY_MAX);
-		answer_copy(&peer, data, le64_get(copy.bytes));
+		raw_peer_answer_copy(&peer, data, le64_get(copy.bytes));
 		done += le64_get(copy.bytes);
 	}
 	assert_int_equal(raw_peer_syscall_reply(&peer, 1, values), 0);
@@ -85,8 +60,8 @@ static void test_session_fails_a_copy_when_the_answer_is_short_or_long(void **st
 	server_bench_guest(bench, &peer);
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
 		raw_peer_send_syscall(&peer, FAKE_COPYIN, i, ADDRESS, 10);
-		(void)expect_copy(&peer, WIRE_COPYIN);
-		answer_copy(&peer, data, sizes[i]);
+		(void)raw_peer_expect_copy(&peer, WIRE_COPYIN);
+		raw_peer_answer_copy(&peer, data, sizes[i]);
 		assert_int_equal(raw_peer_syscall_reply(&peer, i, NULL), EFAULT);
 		expect_null_call(&peer);
 	}
@@ -139,9 +114,9 @@ static void test_session_copies_a_string_when_it_ends(void **state)
 		struct wire_copy copy;
 
 		raw_peer_send_syscall(&peer, FAKE_COPYINSTR, i, ADDRESS, rows[i].most);
-		copy = expect_copy(&peer, WIRE_COPYINSTR);
+		copy = raw_peer_expect_copy(&peer, WIRE_COPYINSTR);
 		assert_int_equal(le64_get(copy.bytes), rows[i].most);
-		answer_copy(&peer, rows[i].answer, rows[i].answer_bytes);
+		raw_peer_answer_copy(&peer, rows[i].answer, rows[i].answer_bytes);
 		assert_int_equal(raw_peer_syscall_reply(&peer, i, values), rows[i].error);
 		assert_int_equal(values[0], rows[i].bytes);
 	}
@@ -157,11 +132,11 @@ static void test_session_copies_out_before_the_reply_when_it_is_plain(void **sta
 	server_bench_open(bench, NULL);
 	server_bench_guest(bench, &peer);
 	raw_peer_send_syscall(&peer, FAKE_COPYOUT, 1, ADDRESS, WIRE_COPY_MAX + 3);
-	copy = expect_copy(&peer, WIRE_COPYOUT);
+	copy = raw_peer_expect_copy(&peer, WIRE_COPYOUT);
 	assert_int_equal(le64_get(copy.bytes), WIRE_COPY_MAX);
 	assert_int_equal(peer.payload_bytes, sizeof(copy) + WIRE_COPY_MAX);
 	assert_int_equal(peer.payload[sizeof(copy) + 77], 77);
-	copy = expect_copy(&peer, WIRE_COPYOUT);
+	copy = raw_peer_expect_copy(&peer, WIRE_COPYOUT);
 	assert_int_equal(le64_get(copy.address), ADDRESS + WIRE_COPY_MAX);
 	assert_int_equal(le64_get(copy.bytes), 3);
 	assert_int_equal(raw_peer_syscall_reply(&peer, 1, NULL), 0);
@@ -180,14 +155,14 @@ static void test_session_maps_memory_when_it_is_plain(void **state)
 	raw_peer_send_syscall(&peer, FAKE_MMAP, 1, 10, 0);
 	raw_peer_expect(&peer, WIRE_REQUEST, WIRE_ANONMMAP, 1);
 	assert_int_equal(le64_load(peer.payload), 10);
-	answer_copy(&peer, &address, sizeof(address));
-	(void)expect_copy(&peer, WIRE_COPYOUT);
+	raw_peer_answer_copy(&peer, &address, sizeof(address));
+	(void)raw_peer_expect_copy(&peer, WIRE_COPYOUT);
 	assert_int_equal(raw_peer_syscall_reply(&peer, 1, values), 0);
 	assert_int_equal(values[0], 0x7000);
 	address = le64_of(0);
 	raw_peer_send_syscall(&peer, FAKE_MMAP, 2, 10, 0);
 	assert_true(raw_peer_receive(&peer));
-	answer_copy(&peer, &address, sizeof(address));
+	raw_peer_answer_copy(&peer, &address, sizeof(address));
 	assert_int_equal(raw_peer_syscall_reply(&peer, 2, NULL), ENOMEM);
 	raw_peer_end(&peer);
 }

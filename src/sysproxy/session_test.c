@@ -16,31 +16,6 @@
 
 #define ADDRESS 0x10000u
 
-/* Receive a copy request of 0.4. */
-static struct wire_copy expect_copy(struct raw_peer *peer, uint16_t type)
-{
-	struct wire_copy copy;
-
-	assert_true(raw_peer_receive(peer));
-	assert_int_equal(peer->frame.class, WIRE_REQUEST);
-	assert_int_equal(peer->frame.type, type);
-	assert_int_equal(wire_check_from_server(&peer->frame, false), 0);
-	memcpy(&copy, peer->payload, sizeof(copy));
-	return copy;
-}
-
-/* Answer the copy that came last, as stock clients do: as if to a COPYIN. */
-static void answer_copy(struct raw_peer *peer, const void *data, size_t bytes)
-{
-	const struct wire_frame frame = {
-		.number = peer->frame.number,
-		.class = WIRE_RESPONSE,
-		.type = WIRE_COPYIN,
-	};
-
-	raw_peer_send(peer, &frame, data, bytes);
-}
-
 static void expect_null_call(struct raw_peer *peer)
 {
 	raw_peer_send_syscall(peer, FAKE_NULL, 70, 1, 2);
@@ -92,16 +67,16 @@ static void test_session_answers_out_of_order_when_a_call_blocks(void **state)
 	raw_peer_send_syscall(&peer, FAKE_BLOCK, 1, 9, 0);
 	/* Two that wait for the client, who answers the second first. */
 	raw_peer_send_syscall(&peer, FAKE_COPYIN, 2, ADDRESS, 1);
-	copy = expect_copy(&peer, WIRE_COPYIN);
+	copy = raw_peer_expect_copy(&peer, WIRE_COPYIN);
 	assert_int_equal(le64_get(copy.bytes), 1);
 	first = peer.frame;
 	raw_peer_send_syscall(&peer, FAKE_COPYIN, 3, ADDRESS, 2);
-	copy = expect_copy(&peer, WIRE_COPYIN);
+	copy = raw_peer_expect_copy(&peer, WIRE_COPYIN);
 	assert_int_equal(le64_get(copy.bytes), 2);
-	answer_copy(&peer, "ab", 2);
+	raw_peer_answer_copy(&peer, "ab", 2);
 	assert_int_equal(raw_peer_syscall_reply(&peer, 3, NULL), 0);
 	peer.frame = first;
-	answer_copy(&peer, "c", 1);
+	raw_peer_answer_copy(&peer, "c", 1);
 	assert_int_equal(raw_peer_syscall_reply(&peer, 2, NULL), 0);
 	fake_kernel_await_blocked(bench->kernel, 1);
 	raw_peer_send_syscall(&peer, FAKE_WAKE, 4, 9, 0);
@@ -121,7 +96,7 @@ static void test_session_drops_a_response_when_nobody_waits_for_it(void **state)
 	server_bench_guest(bench, &peer);
 	for (unsigned i = 0; i < 4; i++) {
 		peer.frame.number = i;
-		answer_copy(&peer, data, i * 33333);
+		raw_peer_answer_copy(&peer, data, i * 33333);
 		expect_null_call(&peer);
 	}
 	raw_peer_end(&peer);

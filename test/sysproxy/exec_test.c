@@ -45,36 +45,11 @@ static void exec_self(struct ferry_sysproxy *client, const char *what, uint64_t 
 	abort();
 }
 
-/* The calls of the example kernel */
-
-static int tree_open(struct ferry_sysproxy *client, const char *path, uint64_t flags)
-{
-	const uint64_t arguments[2] = {(uintptr_t)path, flags};
-	struct ferry_sysproxy_range range = {(void *)(uintptr_t)path, strlen(path) + 1,
-		FERRY_SYSPROXY_IN};
-	struct ferry_sysproxy_call call = {.number = SYS_open,
-		.arguments = arguments,
-		.argument_count = 2,
-		.ranges = &range,
-		.range_count = 1};
-
-	assert(ferry_sysproxy_call(client, &call) == 0 && call.error == 0);
-	return (int)call.values[0];
-}
-
-static int tree_write(struct ferry_sysproxy *client, int fd)
+static int write_text(struct ferry_sysproxy *client, int fd)
 {
 	char text[] = "text";
-	const uint64_t arguments[3] = {(uint64_t)fd, (uintptr_t)text, 4};
-	struct ferry_sysproxy_range range = {text, 4, FERRY_SYSPROXY_IN};
-	struct ferry_sysproxy_call call = {.number = SYS_write,
-		.arguments = arguments,
-		.argument_count = 3,
-		.ranges = &range,
-		.range_count = 1};
 
-	assert(ferry_sysproxy_call(client, &call) == 0);
-	return call.error;
+	return simple_move(client, SYS_write, fd, text, sizeof(text));
 }
 
 #define KEPT   0 /* the descriptors, as the kernel gives them out */
@@ -85,9 +60,9 @@ static int exec_with_files(void *context)
 	const struct process_bench *bench = context;
 	struct ferry_sysproxy *client = simple_open(bench->server_url, false);
 
-	assert(tree_open(client, "kept", O_CREAT | O_RDWR) == KEPT);
-	assert(tree_open(client, "closed", O_CREAT | O_RDWR | O_CLOEXEC) == CLOSED);
-	assert(tree_write(client, KEPT) == 0 && tree_write(client, CLOSED) == 0);
+	assert(simple_open_file(client, "kept", O_CREAT | O_RDWR) == KEPT);
+	assert(simple_open_file(client, "closed", O_CREAT | O_RDWR | O_CLOEXEC) == CLOSED);
+	assert(write_text(client, KEPT) > 0 && write_text(client, CLOSED) > 0);
 	exec_self(client, "files", ferry_sysproxy_process_id(client));
 	return 1;
 }
@@ -98,8 +73,8 @@ static void after_exec_with_files(uint64_t id)
 
 	assert(ferry_sysproxy_process_id(client) == id);
 	assert((uint64_t)simple_call(client, SYS_getpid, 0, 0) == id);
-	assert(tree_write(client, KEPT) == 0);
-	assert(tree_write(client, CLOSED) == EBADF);
+	assert(write_text(client, KEPT) > 0);
+	assert(write_text(client, CLOSED) == -EBADF);
 	ferry_sysproxy_close(client);
 }
 

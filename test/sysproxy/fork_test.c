@@ -65,37 +65,6 @@ static void test_fork_makes_another_process_when_the_program_forks(void **state)
 
 /* Descriptors, of files of the example kernel */
 
-static int open_file(struct ferry_sysproxy *client, const char *path, uint64_t flags)
-{
-	const uint64_t arguments[2] = {(uintptr_t)path, flags};
-	struct ferry_sysproxy_range range = {(void *)(uintptr_t)path, strlen(path) + 1,
-		FERRY_SYSPROXY_IN};
-	struct ferry_sysproxy_call call = {.number = SYS_open,
-		.arguments = arguments,
-		.argument_count = 2,
-		.ranges = &range,
-		.range_count = 1};
-
-	assert(ferry_sysproxy_call(client, &call) == 0 && call.error == 0);
-	return (int)call.values[0];
-}
-
-/* @return what the kernel said: bytes, or -errno. */
-static int move(struct ferry_sysproxy *client, uint32_t number, int fd, char *bytes)
-{
-	const uint64_t arguments[3] = {(uint64_t)fd, (uintptr_t)bytes, 3};
-	struct ferry_sysproxy_range range = {bytes, 3,
-		number == SYS_read ? FERRY_SYSPROXY_OUT : FERRY_SYSPROXY_IN};
-	struct ferry_sysproxy_call call = {.number = number,
-		.arguments = arguments,
-		.argument_count = 3,
-		.ranges = &range,
-		.range_count = 1};
-
-	assert(ferry_sysproxy_call(client, &call) == 0);
-	return call.error != 0 ? -call.error : (int)call.values[0];
-}
-
 static void test_fork_copies_the_descriptors_when_there_are_some(void **state)
 {
 	struct process_bench *bench = *state;
@@ -105,22 +74,23 @@ static void test_fork_copies_the_descriptors_when_there_are_some(void **state)
 
 	bench->program = bench->kernel_tree;
 	process_bench_open(bench, NULL);
-	written = open_file(bench->client, "file", O_CREAT | O_RDWR);
-	assert_int_equal(move(bench->client, SYS_write, written, text), 3);
-	read = open_file(bench->client, "file", O_RDONLY);
+	written = simple_open_file(bench->client, "file", O_CREAT | O_RDWR);
+	assert_int_equal(simple_move(bench->client, SYS_write, written, text, 3), 3);
+	read = simple_open_file(bench->client, "file", O_RDONLY);
 	pid = ferry_sysproxy_fork(bench->client);
 	if (pid == 0) {
-		assert(move(bench->client, SYS_read, read, got) == 3 && memcmp(got, "abc", 3) == 0);
-		assert(move(bench->client, SYS_write, written, text + 3) == 3);
+		assert(simple_move(bench->client, SYS_read, read, got, 3) == 3 &&
+			memcmp(got, "abc", 3) == 0);
+		assert(simple_move(bench->client, SYS_write, written, text + 3, 3) == 3);
 		assert(simple_try(bench->client, SYS_close, (uint64_t)read, 0, NULL) == 0);
-		assert(move(bench->client, SYS_read, read, got) == -EBADF);
+		assert(simple_move(bench->client, SYS_read, read, got, 3) == -EBADF);
 		_exit(0);
 	}
 	check_ended_well(pid);
 	/* The parent's are its own: neither moved nor closed. */
-	assert_int_equal(move(bench->client, SYS_read, read, got), 3);
+	assert_int_equal(simple_move(bench->client, SYS_read, read, got, 3), 3);
 	assert_memory_equal(got, "abc", 3);
-	assert_int_equal(move(bench->client, SYS_read, read, got), 3);
+	assert_int_equal(simple_move(bench->client, SYS_read, read, got, 3), 3);
 	assert_memory_equal(got, "def", 3);
 }
 

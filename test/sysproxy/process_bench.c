@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -330,4 +331,34 @@ void simple_exercise(struct ferry_sysproxy *client, unsigned count)
 		assert(simple_call(client, FAKE_GETPID, 0, 0) == id);
 		exercise_memory(client, i);
 	}
+}
+
+int simple_open_file(struct ferry_sysproxy *client, const char *path, uint64_t flags)
+{
+	const uint64_t arguments[2] = {(uintptr_t)path, flags};
+	struct ferry_sysproxy_range range = {(void *)(uintptr_t)path, strlen(path) + 1,
+		FERRY_SYSPROXY_IN};
+	struct ferry_sysproxy_call call = {.number = SYS_open,
+		.arguments = arguments,
+		.argument_count = 2,
+		.ranges = &range,
+		.range_count = 1};
+
+	assert(ferry_sysproxy_call(client, &call) == 0 && call.error == 0);
+	return (int)call.values[0];
+}
+
+int simple_move(struct ferry_sysproxy *client, uint32_t number, int fd, char *data, size_t bytes)
+{
+	const uint64_t arguments[3] = {(uint64_t)fd, (uintptr_t)data, bytes};
+	struct ferry_sysproxy_range range = {data, bytes,
+		number == SYS_read ? FERRY_SYSPROXY_OUT : FERRY_SYSPROXY_IN};
+	struct ferry_sysproxy_call call = {.number = number,
+		.arguments = arguments,
+		.argument_count = 3,
+		.ranges = &range,
+		.range_count = 1};
+
+	assert(ferry_sysproxy_call(client, &call) == 0);
+	return call.error != 0 ? -call.error : (int)call.values[0];
 }

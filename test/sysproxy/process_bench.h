@@ -100,4 +100,11 @@ int64_t simple_call(struct ferry_sysproxy *client, uint32_t number, uint64_t fir
 /** Make calls of several kinds, whose results are expected to be right. */
 void simple_exercise(struct ferry_sysproxy *client, unsigned count);
 
+/** Open a file of the example kernel. @return its descriptor. */
+int simple_open_file(struct ferry_sysproxy *client, const char *path, uint64_t flags);
+
+/** Read or write @bytes bytes of one. @param number SYS_read or SYS_write
+ *  @return what the kernel said: bytes, or -errno. */
+int simple_move(struct ferry_sysproxy *client, uint32_t number, int fd, char *data, size_t bytes);
+
 #endif

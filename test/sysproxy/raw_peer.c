@@ -332,3 +332,26 @@ uint32_t raw_peer_syscall_reply(struct raw_peer *peer, uint64_t number, uint64_t
 	}
 	return le32_get(reply.error);
 }
+
+struct wire_copy raw_peer_expect_copy(struct raw_peer *peer, uint16_t type)
+{
+	struct wire_copy copy;
+
+	assert_true(raw_peer_receive(peer));
+	assert_int_equal(peer->frame.class, WIRE_REQUEST);
+	assert_int_equal(peer->frame.type, type);
+	assert_int_equal(wire_check_from_server(&peer->frame, false), 0);
+	memcpy(&copy, peer->payload, sizeof(copy));
+	return copy;
+}
+
+void raw_peer_answer_copy(struct raw_peer *peer, const void *data, size_t bytes)
+{
+	const struct wire_frame frame = {
+		.number = peer->frame.number,
+		.class = WIRE_RESPONSE,
+		.type = WIRE_COPYIN,
+	};
+
+	raw_peer_send(peer, &frame, data, bytes);
+}

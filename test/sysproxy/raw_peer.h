@@ -97,4 +97,10 @@ void raw_peer_send_syscall(struct raw_peer *peer, uint32_t wanted, uint64_t numb
 	uint64_t second);
 uint32_t raw_peer_syscall_reply(struct raw_peer *peer, uint64_t number, uint64_t ret_values[2]);
 
+/** Receive a copy request of 0.4. */
+struct wire_copy raw_peer_expect_copy(struct raw_peer *peer, uint16_t type);
+
+/** Answer the copy that came last, as stock clients do: as if to a COPYIN. */
+void raw_peer_answer_copy(struct raw_peer *peer, const void *data, size_t bytes);
+
 #endif
