@@ -73,7 +73,8 @@ static void *call_on(void *context)
 	const struct caller *caller = context;
 	struct shared *shared = caller->shared;
 
-	while (!atomic_load(&shared->is_over)) {
+	/* Once at least, however late it runs. */
+	do {
 		uint64_t index = atomic_fetch_add(&shared->next, 1);
 		int error = make_call(caller, index);
 
@@ -84,7 +85,7 @@ static void *call_on(void *context)
 			1);
 		if (error != 0 && caller->reconnect_ms == FERRY_SYSPROXY_NEVER)
 			break;
-	}
+	} while (!atomic_load(&shared->is_over));
 	return NULL;
 }
 
