@@ -1,8 +1,5 @@
 /*
- * States:
- *   reading    HELLO, then the frame that says what the connection is to be
- *   waiting    the steward is making its process; nothing is read, the timer rests
- *   lingering  refused and told so; what comes is dropped until the peer hangs up or the time is over
+ * A greeting receives exactly its frames, not a byte more.
  */
 #include "sysproxy/greeting.h"
 
@@ -16,43 +13,12 @@
 #include <unistd.h>
 
 #include "base/text.h"
-#include "loop/timer.h"
-#include "sysproxy/lane.h"
+#include "sysproxy/greeting_private.h"
 #include "sysproxy/process.h"
-#include "sysproxy/session.h"
-
-/* The longest payload: a program's name, or a HELLO with fields of later versions. */
-#define GREETING_PAYLOAD_MAX WIRE_NAME_MAX
-
-enum greeting_state {
-	GREETING_READING,
-	GREETING_WAITING,
-	GREETING_LINGERING,
-};
-
-struct greeting {
-	struct list link; /* in the server's */
-	struct ferry_sysproxy_server *server;
-	struct loop_watch watch;
-	struct timer timer;
-	struct loop_task drop; /* what comes to one that lingers */
-	enum greeting_state state;
-	bool is_extended; /* it has said HELLO */
-	uint32_t carried_max;
-	struct ferry_process *process; /* that is being made */
-	size_t got_bytes;              /* of the frame */
-	struct wire_frame frame;
-	union {
-		struct wire_header header;
-		uint8_t header_bytes[WIRE_HEADER_BYTES];
-	};
-	uint8_t payload[GREETING_PAYLOAD_MAX + 1];
-};
 
 /* Ends */
 
-/* The descriptor is another's now, or closed. */
-static void greeting_release(struct greeting *greeting)
+void greeting_release(struct greeting *greeting)
 {
 	struct ferry_sysproxy_server *server = greeting->server;
 
@@ -66,7 +32,7 @@ static void greeting_release(struct greeting *greeting)
 	server_settle(server);
 }
 
-static void greeting_free(struct greeting *greeting)
+void greeting_free(struct greeting *greeting)
 {
 	loop_unwatch(&greeting->watch);
 	(void)close(greeting->watch.fd);
@@ -80,8 +46,7 @@ static bool send_now(struct greeting *greeting, const void *bytes, size_t count)
 		(ssize_t)count;
 }
 
-/* Send an error, and drop what comes until the peer has seen it. */
-static void refuse(struct greeting *greeting, enum wire_error code, const char *why)
+void greeting_refuse(struct greeting *greeting, enum wire_error code, const char *why)
 {
 	const struct wire_frame frame = {
 		.number = greeting->frame.number,
@@ -110,117 +75,7 @@ static void greeting_timed_out(struct timer *timer)
 	greeting_free(greeting);
 }
 
-/* What a connection asks to be. Each returns with the greeting changed, or gone. */
-
-static void be_session(struct greeting *greeting, struct ferry_process *process)
-{
-	struct ferry_sysproxy_server *server = greeting->server;
-	uint64_t number = greeting->frame.number;
-	int fd = greeting->watch.fd;
-	int error;
-
-	process->is_extended = greeting->is_extended;
-	process->carried_max = greeting->carried_max;
-	loop_unwatch(&greeting->watch);
-	greeting->process = NULL;
-	greeting_release(greeting);
-	error = session_new(process, fd);
-	if (error != 0) {
-		process_die(process, strerrordesc_np(-error));
-		return;
-	}
-	log_write(server->log, LOG_LEVEL_INFO, "process", "process %llu is %s",
-		(unsigned long long)process->id, process->name);
-	session_answer_handshake(process->session, number);
-	session_start(process->session);
-}
-
-void greeting_process_begun(struct greeting *greeting, struct ferry_process *process, int error)
-{
-	greeting->process = NULL;
-	if (error == 0) {
-		be_session(greeting, process);
-		return;
-	}
-	switch (error) {
-	case -ENOMEM:
-		refuse(greeting, WIRE_ERROR_NO_MEMORY, "the kernel has no memory");
-		break;
-	case -EAGAIN:
-		refuse(greeting, WIRE_ERROR_TRY_AGAIN, "the kernel wants it to try again");
-		break;
-	default:
-		refuse(greeting, WIRE_ERROR_AUTH, "the kernel does not want it");
-		break;
-	}
-}
-
-static void be_guest(struct greeting *greeting, size_t bytes)
-{
-	int error;
-
-	/* The name may come without its NUL, or not at all. */
-	greeting->payload[bytes] = '\0';
-	error = process_begin(greeting->server, greeting, (const char *)greeting->payload,
-		&greeting->process);
-	if (error == -ENFILE) {
-		refuse(greeting, WIRE_ERROR_NO_MEMORY, "there are as many processes as may be");
-	} else if (error != 0) {
-		refuse(greeting, WIRE_ERROR_TRY_AGAIN, "out of memory");
-	} else {
-		greeting->state = GREETING_WAITING;
-		timer_disarm(&greeting->timer);
-	}
-}
-
-static void be_forked(struct greeting *greeting, size_t bytes)
-{
-	struct ferry_process *process;
-	struct wire_fork fork;
-
-	if (bytes != sizeof(fork)) {
-		refuse(greeting, WIRE_ERROR_MALFORMED, "its fork is malformed");
-		return;
-	}
-	memcpy(&fork, greeting->payload, sizeof(fork));
-	process = server_find_fork_cookie(greeting->server, &fork.cookie);
-	if (process == NULL) {
-		refuse(greeting, WIRE_ERROR_INVALID_PREFORK, "there is no fork of that cookie");
-	} else if (le32_get(fork.is_cancelled) != 0) {
-		process_die(process, NULL);
-		greeting_free(greeting);
-	} else {
-		be_session(greeting, process);
-	}
-}
-
-static void be_lane(struct greeting *greeting)
-{
-	struct wire_lane wanted;
-	struct lane_request request = {.number = greeting->frame.number};
-	struct ferry_process *process;
-	int error;
-
-	memcpy(&wanted, greeting->payload, sizeof(wanted));
-	request.id = le64_get(wanted.id);
-	process = server_find_lane_cookie(greeting->server, &wanted.lane);
-	if (process == NULL) {
-		refuse(greeting, WIRE_ERROR_INVALID_PREFORK, "a lane of no process");
-		return;
-	}
-	loop_unwatch(&greeting->watch);
-	error = request.id == 0 ? -EINVAL : lane_new(process, greeting->watch.fd, &request);
-	if (error == 0) {
-		greeting_release(greeting);
-		return;
-	}
-	if (loop_watch(greeting->server->loop, &greeting->watch, EPOLLIN | EPOLLRDHUP) != 0)
-		greeting_free(greeting);
-	else if (error == -EEXIST || error == -EINVAL)
-		refuse(greeting, WIRE_ERROR_MALFORMED, "a lane whose id is in use");
-	else
-		refuse(greeting, WIRE_ERROR_NO_MEMORY, "there are as many lanes as may be");
-}
+/* What it says */
 
 static void be_greeted(struct greeting *greeting)
 {
@@ -239,25 +94,25 @@ static void be_greeted(struct greeting *greeting)
 
 	memcpy(&hello, greeting->payload, sizeof(hello));
 	text_from_field(machine, hello.machine, sizeof(hello.machine));
-	if (greeting->is_extended || le32_get(hello.version) < WIRE_VERSION) {
-		refuse(greeting, WIRE_ERROR_MALFORMED, "its HELLO makes no sense");
+	if (greeting->handover.is_extended || le32_get(hello.version) < WIRE_VERSION) {
+		greeting_refuse(greeting, WIRE_ERROR_MALFORMED, "its HELLO makes no sense");
 		return;
 	}
 	if (memcmp(hello.machine, server->machine, sizeof(hello.machine)) != 0) {
 		log_write(server->log, LOG_LEVEL_WARNING, "machine",
 			"a program of another machine, %s: calls mean something else there",
 			machine);
-		refuse(greeting, WIRE_ERROR_MALFORMED, "another kind of machine");
+		greeting_refuse(greeting, WIRE_ERROR_MALFORMED, "another kind of machine");
 		return;
 	}
-	greeting->is_extended = true;
-	greeting->carried_max = le32_get(hello.carried_max) < WIRE_CARRIED_MAX
+	greeting->handover.is_extended = 1;
+	greeting->handover.carried_max = le32_get(hello.carried_max) < WIRE_CARRIED_MAX
 		? le32_get(hello.carried_max)
 		: WIRE_CARRIED_MAX;
 	reply.hello = (struct wire_hello){
 		.version = le32_of(WIRE_VERSION),
 		.features = le32_of(0),
-		.carried_max = le32_of(greeting->carried_max),
+		.carried_max = le32_of(greeting->handover.carried_max),
 		.ranges_max = le32_of(WIRE_RANGES_MAX),
 		.lanes_max = le32_of(server->limits.lanes_max),
 		.calls_max = le32_of(server->limits.calls_max),
@@ -265,19 +120,57 @@ static void be_greeted(struct greeting *greeting)
 	memcpy(reply.hello.machine, server->machine, sizeof(reply.hello.machine));
 	wire_header_put(&reply.header, &frame, sizeof(reply.hello));
 	if (!send_now(greeting, &reply, sizeof(reply)))
-		refuse(greeting, WIRE_ERROR_TRY_AGAIN, "it does not read");
+		greeting_refuse(greeting, WIRE_ERROR_TRY_AGAIN, "it does not read");
+}
+
+static void note_guest(struct handover *handover, const char *name, size_t bytes)
+{
+	size_t length = strnlen(name, bytes);
+
+	/* The name may come without its NUL, or not at all. */
+	if (length > sizeof(handover->name) - 1)
+		length = sizeof(handover->name) - 1;
+	handover->kind = HANDOVER_GUEST;
+	memcpy(handover->name, name, length);
+	handover->name[length] = '\0';
+}
+
+static void note_fork(struct handover *handover, const uint8_t *payload)
+{
+	struct wire_fork fork;
+
+	memcpy(&fork, payload, sizeof(fork));
+	handover->kind = HANDOVER_FORK;
+	handover->cookie = fork.cookie;
+	handover->is_cancelled = le32_get(fork.is_cancelled) != 0;
+}
+
+static void note_lane(struct handover *handover, const uint8_t *payload)
+{
+	struct wire_lane lane;
+
+	memcpy(&lane, payload, sizeof(lane));
+	handover->kind = HANDOVER_LANE;
+	handover->cookie = lane.lane;
+	handover->lane_id = le64_get(lane.id);
 }
 
 static void be_what_it_says(struct greeting *greeting)
 {
 	size_t bytes = (size_t)greeting->frame.bytes - WIRE_HEADER_BYTES;
 
-	if (greeting->frame.type == WIRE_LANE)
-		be_lane(greeting);
-	else if (greeting->frame.aux == WIRE_GUEST)
-		be_guest(greeting, bytes);
-	else
-		be_forked(greeting, bytes);
+	greeting->handover.number = greeting->frame.number;
+	if (greeting->frame.type == WIRE_LANE) {
+		note_lane(&greeting->handover, greeting->payload);
+	} else if (greeting->frame.aux == WIRE_GUEST) {
+		note_guest(&greeting->handover, (const char *)greeting->payload, bytes);
+	} else if (bytes == sizeof(struct wire_fork)) {
+		note_fork(&greeting->handover, greeting->payload);
+	} else {
+		greeting_refuse(greeting, WIRE_ERROR_MALFORMED, "its fork is malformed");
+		return;
+	}
+	greeting_place(greeting);
 }
 
 /* Whether the frame whose header has come may be one of a greeting; if not, it is refused. */
@@ -290,19 +183,20 @@ static bool check_frame(struct greeting *greeting)
 	greeting->frame = wire_frame_of(&greeting->header);
 	error = wire_check_from_client(frame, is_extension_known);
 	if (error < 0) {
-		refuse(greeting, WIRE_ERROR_MALFORMED, "a frame of an impossible length");
+		greeting_refuse(greeting, WIRE_ERROR_MALFORMED, "a frame of an impossible length");
 		return false;
 	}
 	if (error > 0) {
-		refuse(greeting, (enum wire_error)error, "a malformed frame");
+		greeting_refuse(greeting, (enum wire_error)error, "a malformed frame");
 		return false;
 	}
 	if (frame->class == WIRE_REQUEST &&
-		(frame->type == WIRE_HELLO || (frame->type == WIRE_LANE && greeting->is_extended) ||
+		(frame->type == WIRE_HELLO ||
+			(frame->type == WIRE_LANE && greeting->handover.is_extended) ||
 			(frame->type == WIRE_HANDSHAKE &&
 				(frame->aux == WIRE_GUEST || frame->aux == WIRE_FORK))))
 		return true;
-	refuse(greeting, WIRE_ERROR_AUTH, "it has not said who it is");
+	greeting_refuse(greeting, WIRE_ERROR_AUTH, "it has not said who it is");
 	return false;
 }
 
@@ -387,31 +281,64 @@ static void greeting_ready(struct loop_watch *watch, uint32_t events)
 			;
 }
 
-void greeting_begin(struct ferry_sysproxy_server *server, int fd, enum wire_error refusal,
-	const char *why)
+/* @return a greeting of the connected socket @fd, which it takes, or NULL: no memory. */
+static struct greeting *greeting_new(struct ferry_sysproxy_server *server, int fd)
 {
 	struct greeting *greeting = calloc(1, sizeof(*greeting));
 
 	if (greeting == NULL) {
 		(void)close(fd);
-		return;
+		return NULL;
 	}
-	/* It fails on a unix socket, where there is no need for it. */
-	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
 	greeting->server = server;
 	greeting->watch.fd = fd;
 	greeting->watch.ready = greeting_ready;
-	greeting->carried_max = WIRE_CARRIED_MAX;
 	timer_init(&greeting->timer, server->loop, greeting_timed_out);
 	loop_task_init(&greeting->drop, drop_input);
 	list_append(&server->greetings, &greeting->link);
 	server->greeting_count++;
+	return greeting;
+}
+
+void greeting_begin(struct ferry_sysproxy_server *server, int fd, enum wire_error refusal,
+	const char *why)
+{
+	struct greeting *greeting = greeting_new(server, fd);
+
+	if (greeting == NULL)
+		return;
+	/* It fails on a unix socket, where there is no need for it. */
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
+	greeting->handover.carried_max = WIRE_CARRIED_MAX;
 	timer_arm_after(&greeting->timer, server->limits.handshake_timeout_ms);
 	if (!send_now(greeting, server->banner, server->banner_bytes) ||
 		loop_watch(server->loop, &greeting->watch, EPOLLIN | EPOLLRDHUP) != 0)
 		greeting_free(greeting);
 	else if (refusal != WIRE_ERROR_NONE)
-		refuse(greeting, refusal, why);
+		greeting_refuse(greeting, refusal, why);
+}
+
+void greeting_adopt(struct ferry_sysproxy_server *server, int fd, const struct handover *handover,
+	enum wire_error refusal, const char *why)
+{
+	struct greeting *greeting = NULL;
+
+	if (greeting_make_room(server))
+		greeting = greeting_new(server, fd);
+	else
+		(void)close(fd);
+	if (greeting == NULL) {
+		server_settle(server);
+		return;
+	}
+	greeting->handover = *handover;
+	greeting->frame.number = handover->number;
+	if (loop_watch(server->loop, &greeting->watch, EPOLLIN | EPOLLRDHUP) != 0)
+		greeting_free(greeting);
+	else if (refusal != WIRE_ERROR_NONE)
+		greeting_refuse(greeting, refusal, why);
+	else
+		greeting_place(greeting);
 }
 
 bool greeting_make_room(struct ferry_sysproxy_server *server)

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "sysproxy/cookie.h"
+#include "sysproxy/fork_elsewhere.h"
 #include "sysproxy/greeting.h"
 #include "sysproxy/lane.h"
 #include "sysproxy/session.h"
@@ -293,6 +294,8 @@ int process_fork(struct ferry_process *parent, uint64_t number)
 	struct ferry_process *process;
 	int error;
 
+	if (parent->server->adopter.fork != NULL)
+		return fork_elsewhere(parent, number);
 	if (parent->child_count >= PROCESS_CHILDREN_MAX)
 		return -ENFILE;
 	process = process_new(parent->server, parent->name, &error);

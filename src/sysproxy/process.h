@@ -61,7 +61,7 @@ struct ferry_process {
 	struct list children;         /* those */
 	unsigned child_count;
 	struct list sibling;    /* in the parent's */
-	unsigned forks_running; /* children that the steward is making */
+	unsigned forks_running; /* children that the steward is making, here or elsewhere */
 	struct wire_cookie fork_cookie;
 	uint64_t fork_number; /* of the request that is to be answered with it */
 	struct timer prefork_timer;

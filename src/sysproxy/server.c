@@ -103,7 +103,8 @@ static void server_free(struct ferry_sysproxy_server *server)
 	listener_free(server->listener);
 	worker_pool_free(server->steward);
 	worker_pool_free(server->workers);
-	loop_free(server->loop);
+	if (!server->is_loop_borrowed)
+		loop_free(server->loop);
 	log_free(server->log);
 	free(server);
 }
@@ -171,62 +172,102 @@ static int server_take_fd(struct ferry_sysproxy_server *server, const struct sys
 	return 0;
 }
 
-static int server_new(const char *url_text, const struct ferry_kernel *kernel,
-	const struct ferry_sysproxy_server_options *options,
-	struct ferry_sysproxy_server **ret_server, char *ret_error)
+/* Take the loop, or make one. */
+static int server_take_loop(struct ferry_sysproxy_server *server)
+{
+	if (server->router.route != NULL)
+		server->loop = server->router.loop;
+	else
+		server->loop = server->adopter.loop;
+	server->is_loop_borrowed = server->loop != NULL;
+	return server->is_loop_borrowed ? 0 : loop_new(NULL, &server->loop);
+}
+
+/* Begin to serve at @text. */
+static int server_take_url(struct ferry_sysproxy_server *server, const char *text, char *ret_error)
+{
+	struct sysproxy_url url;
+	const char *problem;
+	int error = sysproxy_url_parse(text, &url, &problem);
+
+	if (error != 0)
+		return refuse(ret_error, error, text, problem);
+	error = url.kind == SYSPROXY_URL_FD ? server_take_fd(server, &url)
+					    : server_listen(server, &url);
+	return error == 0 ? 0 : refuse(ret_error, error, text, strerrordesc_np(-error));
+}
+
+int server_make(const struct server_setup *setup, struct ferry_sysproxy_server **ret_server,
+	char *ret_error)
 {
 	CLEANUP(cleanup_server) struct ferry_sysproxy_server *server = calloc(1, sizeof(*server));
-	struct sysproxy_url url;
 	const char *problem;
 	int error;
 
 	if (server == NULL)
-		return refuse(ret_error, -ENOMEM, url_text, "out of memory");
+		return refuse(ret_error, -ENOMEM, "server", "out of memory");
 	list_init(&server->processes);
 	list_init(&server->greetings);
 	atomic_init(&server->process_count, 0);
-	if (kernel_init(&server->kernel, kernel) != 0)
+	if (setup->router != NULL)
+		server->router = *setup->router;
+	if (setup->adopter != NULL)
+		server->adopter = *setup->adopter;
+	if (setup->router == NULL && kernel_init(&server->kernel, setup->kernel) != 0)
 		return refuse(ret_error, -EINVAL, "kernel",
 			"struct_bytes is not set, or call is missing");
-	error = server_options_take(server, options, &problem);
+	error = server_options_take(server, setup->options, &problem);
 	if (error != 0)
 		return refuse(ret_error, error, "options", problem);
-	error = sysproxy_url_parse(url_text, &url, &problem);
-	if (error != 0)
-		return refuse(ret_error, error, url_text, problem);
-	error = loop_new(NULL, &server->loop);
-	if (error == 0)
+	error = server_take_loop(server);
+	if (error == 0 && setup->router == NULL)
 		error = server_make_pools(server);
 	if (error != 0)
-		return refuse(ret_error, error, url_text, strerrordesc_np(-error));
+		return refuse(ret_error, error, "server", strerrordesc_np(-error));
 	server->spin_limit_ns = spin_limit_ns(0, cpu_allowed_count());
-	error = url.kind == SYSPROXY_URL_FD ? server_take_fd(server, &url)
-					    : server_listen(server, &url);
+	if (setup->url != NULL)
+		error = server_take_url(server, setup->url, ret_error);
 	if (error != 0)
-		return refuse(ret_error, error, url_text, strerrordesc_np(-error));
+		return error;
 	*ret_server = TAKE(server);
 	return 0;
 }
 
 /* Closing */
 
+static bool is_empty(const struct ferry_sysproxy_server *server)
+{
+	return list_is_empty(&server->processes) && list_is_empty(&server->greetings);
+}
+
 static bool is_done(const struct ferry_sysproxy_server *server)
 {
-	return server->is_closing && list_is_empty(&server->processes) &&
-		list_is_empty(&server->greetings);
+	return server->is_closing && is_empty(server);
 }
 
 void server_settle(struct ferry_sysproxy_server *server)
 {
-	if (is_done(server) && server->has_thread)
+	if (!is_empty(server))
+		return;
+	if (server->is_closing && server->has_thread)
 		loop_stop(server->loop);
+	if (server->is_closing || !server->has_adopted)
+		return;
+	server->has_adopted = false;
+	if (server->adopter.ended != NULL)
+		server->adopter.ended(server->adopter.context);
+}
+
+void server_tell_name(struct ferry_sysproxy_server *server, uint64_t process_id,
+	const struct wire_cookie *cookie)
+{
+	if (server->adopter.named != NULL)
+		server->adopter.named(server->adopter.context, process_id, cookie);
 }
 
 /* On the loop: end everything, which goes on by itself. */
-static void server_end(struct loop_message *message)
+static void server_end(struct ferry_sysproxy_server *server)
 {
-	struct ferry_sysproxy_server *server =
-		container_of(message, struct ferry_sysproxy_server, close);
 	struct list *link;
 
 	server->is_closing = true;
@@ -241,6 +282,11 @@ static void server_end(struct loop_message *message)
 		process_die(process, NULL);
 	}
 	server_settle(server);
+}
+
+static void close_delivered(struct loop_message *message)
+{
+	server_end(container_of(message, struct ferry_sysproxy_server, close));
 }
 
 static void *server_run(void *argument)
@@ -259,7 +305,9 @@ int ferry_sysproxy_server_start(const char *url, const struct ferry_kernel *kern
 	const struct ferry_sysproxy_server_options *options,
 	struct ferry_sysproxy_server **ret_server, char ret_error[FERRY_SYSPROXY_ERROR_MAX])
 {
-	return server_new(url, kernel, options, ret_server, ret_error);
+	const struct server_setup setup = {.url = url, .kernel = kernel, .options = options};
+
+	return server_make(&setup, ret_server, ret_error);
 }
 
 int ferry_sysproxy_server_open(const char *url, const struct ferry_kernel *kernel,
@@ -267,7 +315,7 @@ int ferry_sysproxy_server_open(const char *url, const struct ferry_kernel *kerne
 	struct ferry_sysproxy_server **ret_server, char ret_error[FERRY_SYSPROXY_ERROR_MAX])
 {
 	struct ferry_sysproxy_server *server;
-	int error = server_new(url, kernel, options, &server, ret_error);
+	int error = ferry_sysproxy_server_start(url, kernel, options, &server, ret_error);
 
 	if (error != 0)
 		return error;
@@ -313,8 +361,11 @@ void ferry_sysproxy_server_close(struct ferry_sysproxy_server *server)
 
 	if (server == NULL)
 		return;
-	server->close.deliver = server_end;
-	loop_post(server->loop, &server->close);
+	server->close.deliver = close_delivered;
+	if (server->is_loop_borrowed)
+		server_end(server);
+	else
+		loop_post(server->loop, &server->close);
 	if (server->has_thread)
 		(void)pthread_join(server->thread, NULL);
 	while (!server->has_thread && error == 0 && !is_done(server))

@@ -16,6 +16,7 @@
 #include "ferry/sysproxy.h"
 #include "loop/loop.h"
 #include "sysproxy/banner.h"
+#include "sysproxy/handover.h"
 #include "sysproxy/kernel.h"
 #include "sysproxy/wire.h"
 #include "sysproxy/worker.h"
@@ -37,7 +38,11 @@ struct server_limits {
 };
 
 struct ferry_sysproxy_server {
-	struct kernel kernel;
+	struct kernel kernel;            /* unless it is a router */
+	struct handover_router router;   /* if router.route is not NULL */
+	struct handover_adopter adopter; /* of an adopter; else all NULL */
+	bool is_loop_borrowed;           /* the owner's, whose thread alone uses the server */
+	bool has_adopted;                /* since the owner was told that all have ended */
 	struct server_limits limits;
 	uid_t users[FERRY_SYSPROXY_USERS_MAX];
 	unsigned user_count;
@@ -45,11 +50,12 @@ struct ferry_sysproxy_server {
 	void *log_context;
 	struct log *log;
 	struct loop *loop;
-	struct worker_pool *workers; /* for calls; threads of lanes count here, too */
-	struct worker_pool *steward;
-	struct listener *listener; /* NULL: fd:// */
-	struct list processes;     /* of struct ferry_process */
-	struct list greetings;     /* of struct greeting */
+	struct worker_pool
+		*workers; /* for calls; threads of lanes count here, too; a router has none */
+	struct worker_pool *steward; /* as workers */
+	struct listener *listener;   /* NULL: fd://, or an adopter */
+	struct list processes;       /* of struct ferry_process */
+	struct list greetings;       /* of struct greeting */
 	unsigned greeting_count;
 	atomic_uint process_count;
 	uint64_t last_process_id; /* that the server has given */
@@ -63,6 +69,24 @@ struct ferry_sysproxy_server {
 	bool is_closing;
 	struct loop_message close;
 };
+
+/* How a server is made. */
+struct server_setup {
+	const char *url;                                     /* NULL: an adopter */
+	const struct ferry_kernel *kernel;                   /* NULL: a router */
+	const struct ferry_sysproxy_server_options *options; /* NULL: defaults */
+	const struct handover_router *router;                /* may be NULL */
+	const struct handover_adopter *adopter;              /* may be NULL */
+};
+
+/** @return 0 and a server that serves in turns of its loop, or -errno with a sentence.
+ *  @param ret_error may be NULL */
+int server_make(const struct server_setup *setup, struct ferry_sysproxy_server **ret_server,
+	char *ret_error) __attribute__((warn_unused_result));
+
+/** The owner is told that lanes of process @process_id come by @cookie. */
+void server_tell_name(struct ferry_sysproxy_server *server, uint64_t process_id,
+	const struct wire_cookie *cookie);
 
 /** Something has ended: a server that is closing may be done. */
 void server_settle(struct ferry_sysproxy_server *server);

@@ -101,6 +101,8 @@ void session_answer_handshake(struct session *session, uint64_t number)
 		.lane = process->lane_cookie,
 	};
 
+	if (process->is_extended)
+		server_tell_name(process->server, process->id, &process->lane_cookie);
 	session_respond(session, &request, &reply,
 		process->is_extended ? sizeof(reply) : sizeof(struct wire_handshake_reply));
 }
