@@ -13,7 +13,7 @@
  * |---|---|---|
  * | 0 | 4 | type |
  * | 4 | 4 | value: see enum channel_type, else 0 |
- * | 8 | 8 | id of SPAWN and ENDED, else 0 |
+ * | 8 | 8 | id of SPAWN, KILL, SPAWNED and ENDED, else 0 |
  * | 16 | | body: COOKIE, FORKED: 16 bytes; COUNTS: struct channel_counts; ADOPT: struct handover; |
  * |    | | LOG, TRACE, SANDBOX: text without NUL |
  *
@@ -40,10 +40,11 @@ enum channel_way {
 enum channel_type {
 	/* to the spawner */
 	CHANNEL_SPAWN = 1, /* fork worker `id`, whose channel is the descriptor */
+	CHANNEL_KILL,      /* end worker `id`, which does not end by itself */
 	/* from the spawner */
 	CHANNEL_SANDBOX, /* once, first: value 0 and what its walls are, or -errno and what failed */
-	CHANNEL_ENDED, /* value: the wait status of worker `id`, which is gone; or, for one that could
-			  * not be forked, -errno */
+	CHANNEL_SPAWNED, /* worker `id` is there: value 0; or could not be forked: -errno */
+	CHANNEL_ENDED,   /* worker `id` has gone; value: its wait status */
 	/* to a worker */
 	CHANNEL_ADOPT,       /* the connection `fd` is for your process: its session, or a lane */
 	CHANNEL_FORK_ANSWER, /* to FORKED: value 0, or -errno: the child has been ended */
