@@ -5,7 +5,8 @@
  * do, how a call is printed (text.h), and its documentation.
  *
  * The table is of Linux's calls by the numbers and structures of the machine it is compiled for. What
- * has no row is not carried: ENOSYS.
+ * has no row is not carried: ENOSYS. The rows stand in rows.inc, the codes of ioctl() and its like in
+ * codes.c, the names of flags in names.c.
  */
 #ifndef FERRY_CALL_TABLE_H
 #define FERRY_CALL_TABLE_H
@@ -23,6 +24,9 @@
 #define CALL_CONTROL_MAX  (64u << 10) /* bytes of control data of a message */
 #define CALL_VALUE_MAX    (64u << 10) /* bytes of a socket option or an extended attribute */
 #define CALL_BYTES_MAX    0x7ffff000u /* of read(), write() and their kin, as Linux */
+#define CALL_POLLED_MAX \
+	(64u << 10)           /* descriptors of poll(), bits of select(), events of epoll_wait() */
+#define CALL_ADDRESS_MAX 128u /* bytes of a socket's address, as Linux */
 
 enum call_group {
 	CALL_GROUP_FILE, /* descriptors of files, and their bytes */
@@ -54,7 +58,8 @@ enum call_class {
 	CALL_MESSAGES_OUT,
 	CALL_SELECTED, /* what it is depends on the argument `length`, a code of one of the sets
 			    * (struct call_code): ioctl, fcntl, options of a socket */
-	CALL_POINTER,  /* opaque: passed on in epoll data and the like, never followed */
+	CALL_SIGNALS,  /* a set of signals to block for as long as the call takes. Signals are the
+			* client's own concern: not carried, the call is made with 0 in its place */
 };
 
 /* From where the length of CALL_IN, CALL_OUT and CALL_IN_OUT comes, beside an argument's index. */
@@ -65,32 +70,64 @@ enum call_length {
 
 enum {
 	CALL_IS_NULLABLE = 1 << 0,
-	CALL_IS_CUT = 1 << 1, /* a length beyond the limit is made shorter, not refused */
+	/* a length beyond the limit is made shorter, not refused */
+	CALL_IS_CUT = 1 << 1,
 	/* of CALL_OUT: so many units as the call's value says were written; without it all were */
 	CALL_IS_VALUE_LONG = 1 << 2,
-	CALL_IS_SIZED = 1 << 3, /* of CALL_OUT and CALL_IN: the next argument is its CALL_SIZE */
-	CALL_IS_FOLLOWED =
-		1 << 4, /* of CALL_PATH: a symbolic link at its end is followed, unless flags
-				    * of the call say otherwise */
-	CALL_IS_HEXADECIMAL = 1 << 5, /* as it is printed; of a scalar */
+	/* of CALL_OUT: the next argument is its CALL_SIZE */
+	CALL_IS_SIZED = 1 << 3,
+	/* of CALL_PATH: a symbolic link at its end is followed, unless flags of the call say otherwise */
+	CALL_IS_FOLLOWED = 1 << 4,
+	/* as it is printed; of a scalar */
+	CALL_IS_HEXADECIMAL = 1 << 5,
 	CALL_IS_OCTAL = 1 << 6,
 	CALL_IS_SIGNED = 1 << 7,
+	/* a C int: Linux looks at the lower 32 bits only; of a scalar */
+	CALL_IS_WORD = 1 << 8,
+	/* a length beyond the limit is E2BIG, not EINVAL */
+	CALL_IS_TOO_BIG = 1 << 9,
 };
 
-struct call_names; /* names of a flag argument's bits or values: text.h */
+/* What the bytes of an argument are, for those who look into them. */
+enum call_format {
+	CALL_FORMAT_BYTES, /* nobody knows */
+	CALL_FORMAT_ADDRESS,
+	CALL_FORMAT_TIMESPEC, /* of CALL_IN_OUT, CALL_IN: one; utimensat() has two */
+	CALL_FORMAT_TIMEVAL,  /* likewise */
+	CALL_FORMAT_ITIMERSPEC,
+	CALL_FORMAT_STAT,
+	CALL_FORMAT_STATX,
+	CALL_FORMAT_POLL,   /* struct pollfd: holds descriptors */
+	CALL_FORMAT_EVENT,  /* struct epoll_event */
+	CALL_FORMAT_FDS,    /* two new descriptors */
+	CALL_FORMAT_FD_SET, /* bits of descriptors */
+	CALL_FORMAT_LOCK,   /* struct flock */
+	CALL_FORMAT_OPEN_HOW,
+	CALL_FORMAT_INT,  /* int or unsigned int */
+	CALL_FORMAT_LONG, /* 64 bits */
+	CALL_FORMAT_UTSNAME,
+	CALL_FORMAT_TEXT, /* a string in its room, with or without NUL */
+};
+
+struct call_names; /* names of a flag argument's bits or values: names.h */
 
 struct call_argument {
 	const char *name; /* as in the manual pages: "fd", "pathname" */
 	uint8_t class;    /* enum call_class */
-	uint8_t length;   /* the index of the argument that counts units, or enum call_length */
-	uint16_t flags;   /* CALL_IS_ bits */
-	uint32_t
-		unit_bytes; /* of IN, OUT, IN_OUT: bytes of what is counted, or of it all if CALL_FIXED */
-	const struct call_names *names;
+	uint8_t length; /* the index of the argument that counts units, or enum call_length; of SIZED
+			   * the index of its CALL_SIZE */
+	uint16_t flags; /* CALL_IS_ bits */
+	uint8_t format; /* enum call_format */
+	/* Of IN, OUT, IN_OUT: bytes of what is counted, or of it all if CALL_FIXED. Of STRING: the most
+	 * bytes with NUL. Of SELECTED: enum call_set. */
+	uint32_t unit_bytes;
+	uint32_t limit;                 /* most units; more is refused, unless CALL_IS_CUT */
+	const struct call_names *names; /* of a scalar, or NULL */
 };
 
 enum {
-	CALL_MAKES_FD = 1 << 0,   /* its value is a new descriptor */
+	/* its value is a new descriptor, or an argument is CALL_FORMAT_FDS */
+	CALL_MAKES_FD = 1 << 0,
 	CALL_MAY_BLOCK = 1 << 1,  /* without end, until something happens */
 	CALL_CAN_REPEAT = 1 << 2, /* made twice it does no more than once */
 	CALL_IS_CHUNKED = 1 << 3, /* bytes beyond what a frame carries are moved in pieces */
@@ -105,36 +142,11 @@ struct call_row {
 	struct call_argument arguments[CALL_ARGUMENTS_MAX];
 };
 
-/* One code of a set: a request of ioctl(), a command of fcntl(), an option of a socket. What is not there
- * is refused as Linux refuses what it does not know: ENOTTY, EINVAL, ENOPROTOOPT. */
-struct call_code {
-	const char *name;
-	uint32_t code;
-	int32_t level; /* of an option; else 0 */
-	uint8_t class; /* what the last argument is: CALL_SCALAR, CALL_IN, CALL_OUT, CALL_IN_OUT,
-			       * CALL_FD; of options CALL_IN: may be set, CALL_OUT: got, IN_OUT: both */
-	uint8_t flags; /* CALL_MAKES_FD ... */
-	uint32_t unit_bytes; /* of what the pointer points at; of an option: most */
-};
-
 /** @return the row of a call, or NULL: not carried. */
 const struct call_row *call_find(uint32_t number);
 const struct call_row *call_find_name(const char *name);
 
 /** All rows, in the order of their names. */
 const struct call_row *call_rows(size_t *ret_count);
-
-/** @return the code that CALL_SELECTED @row depends on, given its arguments, or NULL: refused. */
-const struct call_code *call_select(const struct call_row *row,
-	const uint64_t arguments[CALL_ARGUMENTS_MAX]);
-
-enum call_set {
-	CALL_SET_IOCTL,
-	CALL_SET_FCNTL,
-	CALL_SET_OPTION,
-};
-
-/** All codes of a set. */
-const struct call_code *call_codes(enum call_set set, size_t *ret_count);
 
 #endif
