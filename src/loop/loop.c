@@ -24,14 +24,22 @@ static void wake_ready(struct loop_watch *watch, uint32_t epoll_events)
 	(void)epoll_events;
 }
 
-static int loop_open(struct loop *loop)
+/* @return where @fd is from now on, or -errno, also that of making it. */
+static int put(int fd, int (*place)(int fd))
 {
-	loop->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	return place != NULL ? place(fd) : fd;
+}
+
+static int loop_open(struct loop *loop, int (*place)(int fd))
+{
+	loop->epoll_fd = put(epoll_create1(EPOLL_CLOEXEC), place);
 	if (loop->epoll_fd < 0)
-		return -errno;
-	loop->wake.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+		return loop->epoll_fd;
+	loop->wake.fd = put(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), place);
 	if (loop->wake.fd < 0)
-		return -errno;
+		return loop->wake.fd;
 	loop->wake.ready = wake_ready;
 	return loop_watch(loop, &loop->wake, EPOLLIN);
 }
@@ -66,7 +74,7 @@ int loop_new(const struct loop_options *options, struct loop **ret_loop)
 	error = pool_new(options->pool_bytes != 0 ? options->pool_bytes : LOOP_POOL_BYTES_DEFAULT,
 		&loop->pool);
 	if (error == 0 && !loop->is_simulated)
-		error = loop_open(loop);
+		error = loop_open(loop, options->place);
 	if (error != 0)
 		return error;
 	*ret_loop = TAKE(loop);

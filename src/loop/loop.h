@@ -50,6 +50,10 @@ struct loop_options {
 	size_t pool_bytes;   /* of the buffer pool (pool.h), a power of two; 0: the default */
 	enum loop_files files;
 	bool is_spinning_off; /* never spin before sleeping */
+	/* Given each descriptor that the loop makes for itself, which it takes, to put it elsewhere.
+	 * @return its number, or -errno. NULL: they stay where they are. io_uring's are not asked
+	 * about: LOOP_FILES_THREADS has none. */
+	int (*place)(int fd);
 };
 
 /** @param options NULL for defaults

@@ -38,6 +38,48 @@ static int teardown(void **state)
 	return 0;
 }
 
+/* Descriptors */
+
+#define PLACE 200
+
+static int place_high(int fd)
+{
+	int placed = fcntl(fd, F_DUPFD_CLOEXEC, PLACE);
+
+	return close(fd) == 0 ? placed : -EBADF;
+}
+
+static int place_first_only(int fd)
+{
+	if (fcntl(PLACE, F_GETFD) < 0)
+		return place_high(fd);
+	(void)close(fd);
+	return -EMFILE;
+}
+
+static void test_loop_puts_its_descriptors_elsewhere_when_told(void **state)
+{
+	struct loop_options options = {.files = LOOP_FILES_THREADS, .place = place_high};
+	int lowest = dup(STDIN_FILENO);
+	struct loop *loop = NULL;
+
+	(void)state;
+	assert_int_equal(close(lowest), 0);
+	assert_int_equal(loop_new(&options, &loop), 0);
+	assert_int_equal(loop_turn(loop, 0), 0);
+	assert_int_equal(loop_fd(loop), PLACE);
+	assert_int_equal(fcntl(lowest, F_GETFD), -1);
+	loop_stop(loop);
+	assert_int_equal(loop_run(loop), 0);
+	loop_free(loop);
+	assert_int_equal(fcntl(PLACE, F_GETFD), -1);
+	/* There is no loop without a place for all. */
+	options.place = place_first_only;
+	assert_int_equal(loop_new(&options, &loop), -EMFILE);
+	assert_int_equal(fcntl(PLACE, F_GETFD), -1);
+	assert_int_equal(fcntl(lowest, F_GETFD), -1);
+}
+
 /* Tasks */
 
 struct task_probe {
@@ -402,6 +444,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_loop_watches_nothing_when_simulated,
 			setup_simulated, teardown),
 		LOOP_TEST(test_loop_descriptor_tells_when_something_is_pending),
+		cmocka_unit_test(test_loop_puts_its_descriptors_elsewhere_when_told),
 		cmocka_unit_test(test_loop_trims_its_pool_once_when_idle_for_a_second),
 	};
 
