@@ -106,7 +106,7 @@ enum {
 #define SIZE_AS(name_) {.name = (name_), .class = CALL_SIZE, .flags = CALL_IS_NULLABLE, .unit_bytes = 4}
 
 #define EVENTS \
-	MEMORY(OUT, "events", 2, CALL_IS_CUT | CALL_IS_VALUE_LONG, EVENT, \
+	MEMORY(OUT, "events", 2, CALL_IS_CUT | CALL_IS_VALUE_LONG, EVENTS, \
 		sizeof(struct epoll_event), CALL_POLLED_MAX)
 #define POLLED(name_, length_) \
 	MEMORY(IN_OUT, name_, length_, CALL_IS_NULLABLE, POLL, sizeof(struct pollfd), CALL_POLLED_MAX)

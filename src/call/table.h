@@ -99,6 +99,7 @@ enum call_format {
 	CALL_FORMAT_STATX,
 	CALL_FORMAT_POLL,   /* struct pollfd: holds descriptors */
 	CALL_FORMAT_EVENT,  /* struct epoll_event */
+	CALL_FORMAT_EVENTS, /* as many as there are */
 	CALL_FORMAT_FDS,    /* two new descriptors */
 	CALL_FORMAT_FD_SET, /* bits of descriptors */
 	CALL_FORMAT_LOCK,   /* struct flock */
