@@ -72,12 +72,13 @@ static bool put(struct log_output *output, enum log_level level, const char *lin
 	static const char *const names[] = {"ferry: error: ", "ferry: warning: ", "ferry: info: ",
 		"ferry: debug: "};
 	static const char *const priorities[] = {"<3>", "<4>", "<6>", "<7>"};
+	const char *before = output->has_priorities ? priorities[level] : names[level];
 	int length;
 
 	if (!write_rest(output))
 		return false;
 	length = snprintf(output->rest, sizeof(output->rest), "%s%s\n",
-		output->has_priorities ? priorities[level] : names[level], line);
+		output->is_plain ? "" : before, line);
 	output->rest_first = 0;
 	output->rest_bytes = (size_t)length;
 	if (write_rest(output) || output->rest_first > 0)

@@ -21,6 +21,7 @@ struct log_output {
 	int own_fd; /* the same, if it was opened here; else -1 */
 	bool is_socket;
 	bool has_priorities;
+	bool is_plain;           /* set by the owner: nothing stands before a line */
 	uint64_t left_out_count; /* lines, not yet told of */
 	size_t rest_first, rest_bytes;
 	char rest[LOG_OUTPUT_LINE_MAX]; /* of a line whose beginning was taken */

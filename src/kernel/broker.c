@@ -20,10 +20,8 @@
 /* Nothing is left of a broker that ends. */
 static void settle(struct broker *broker)
 {
-	bool is_over = broker->is_stopping || broker->is_failed ||
-		(broker->options.is_single && broker->has_had_guest);
-
-	if (!is_over || broker->guest_count > 0 || broker->has_told)
+	if ((!broker->is_stopping && !broker->is_failed) || broker->guest_count > 0 ||
+		broker->has_told)
 		return;
 	broker->has_told = true;
 	timer_disarm(&broker->timer);

@@ -34,11 +34,10 @@ struct broker_options {
 	size_t user_count;           /* at most FERRY_SYSPROXY_USERS_MAX */
 	/* Given a line for each call that a guest has made. May be NULL. */
 	void (*trace)(void *context, const char *line);
-	/* Nothing is left after broker_stop(), or the last guest has gone where there is nowhere to
-	 * come from (is_single), or the spawner has gone (@is_failed). Once; on the loop. */
+	/* Nothing is left after broker_stop(), or the spawner has gone (@is_failed). Once; on the
+	 * loop. */
 	void (*ended)(void *context, bool is_failed);
 	void *context;
-	bool is_single; /* it ends when its last guest has gone: for a client that came by fd:// */
 };
 
 /** @param options copied; @param spawner taken, it is emptied

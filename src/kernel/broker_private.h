@@ -29,7 +29,6 @@ struct broker {
 	struct loop_task sweep; /* frees guests that are gone */
 	struct timer timer;     /* of stopping */
 	bool is_stopping, is_failed, has_told;
-	bool has_had_guest;
 };
 
 /** Ask the spawner for the workers of guests that wait for one, as far as there is room. */

@@ -415,18 +415,6 @@ static void test_broker_ends_when_its_spawner_has_gone(void **state)
 	raw_peer_end(&peer);
 }
 
-static void test_broker_ends_when_its_only_client_has_gone(void **state)
-{
-	struct raw_peer peer;
-
-	(void)state;
-	begin_with(&fixture, &(struct broker_options){.is_single = true});
-	begin_guest(&fixture, &peer, "leaving");
-	finish(&fixture);
-	assert_false(fixture.is_failed);
-	raw_peer_end(&peer);
-}
-
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -440,7 +428,6 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_broker_ends_a_child_when_nobody_comes_for_it),
 		cmocka_unit_test(test_broker_refuses_one_more_when_it_is_full),
 		cmocka_unit_test(test_broker_ends_when_its_spawner_has_gone),
-		cmocka_unit_test(test_broker_ends_when_its_only_client_has_gone),
 	};
 	const struct spawner_duties duties = {.confine = confine, .work = strange_worker};
 

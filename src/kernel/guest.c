@@ -175,10 +175,13 @@ static bool is_line_welcome(struct guest *guest)
 
 static void take_line(struct guest *guest, const struct channel_message *message)
 {
+	/* Who came and went the broker knows itself. */
+	enum log_level level =
+		message->value == LOG_LEVEL_INFO ? LOG_LEVEL_DEBUG : (enum log_level)message->value;
+
 	if (is_line_welcome(guest))
-		log_write(log_of(guest), (enum log_level)message->value, NULL,
-			"process %llu, %s: %s", (unsigned long long)guest->id, guest->name,
-			message->text);
+		log_write(log_of(guest), level, NULL, "process %llu, %s: %s",
+			(unsigned long long)guest->id, guest->name, message->text);
 }
 
 static void take_trace(const struct guest *guest, const struct channel_message *message)
@@ -214,7 +217,6 @@ static struct guest *guest_make(struct broker *broker, const char *name)
 	list_init(&guest->children);
 	list_append(&broker->guests, &guest->link);
 	broker->guest_count++;
-	broker->has_had_guest = true;
 	return guest;
 }
 

@@ -224,8 +224,8 @@ int spawner_run(int channel, const struct spawner_duties *duties)
 /* What the new program may know: nothing but how it is to be tested. */
 static void take_environment(char *ret_environment[ENVIRONMENT_MAX + 1])
 {
-	static const char *const wanted[] = {"FERRY_LOOP=", "ASAN_OPTIONS=", "LSAN_OPTIONS=",
-		"TSAN_OPTIONS=", "UBSAN_OPTIONS="};
+	static const char *const wanted[] = {"FERRY_LOOP=", "FERRY_WALLS=", "ASAN_OPTIONS=",
+		"LSAN_OPTIONS=", "TSAN_OPTIONS=", "UBSAN_OPTIONS="};
 	size_t count = 0;
 
 	for (char **variable = environ; *variable != NULL && count < ENVIRONMENT_MAX; variable++) {
