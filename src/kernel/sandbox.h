@@ -12,8 +12,9 @@
  *  2. No capabilities, no new privileges, another user if asked for (when started by root); limits of
  *     descriptors, tasks and memory; no core files.
  *  3. Landlock, where the kernel has it: the lent directories again, TCP ports, abstract sockets, signals.
- *  4. A seccomp filter: the calls of the call table and those that a worker itself needs, with their
- *     families, requests and options. Others are ENOSYS; what is only of use to break out kills.
+ *  4. Of a worker alone, since the process that forks it must be able to kill it: a seccomp filter: the
+ *     calls of the call table and those that a worker itself needs, with their families, requests and
+ *     options. Others are ENOSYS; what is only of use to break out kills.
  *
  * Where namespaces are refused there is no view: SANDBOX_VIRTUAL. Then paths are looked up beneath what is
  * lent by the worker itself (linux_path.h), with Landlock behind it.
@@ -28,6 +29,8 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
+
+#include <linux/filter.h>
 
 #include "kernel/linux_policy.h"
 
@@ -61,6 +64,7 @@ struct sandbox_walls {
 	enum sandbox_view view;
 	int landlock;                 /* its version, 0: none */
 	char text[SANDBOX_WALLS_MAX]; /* for the owner: "user namespace, Landlock 7, seccomp" */
+	struct sock_fprog filter;     /* for sandbox_enter_worker() */
 };
 
 /** Find the user whom workers shall be, with all groups.
@@ -79,9 +83,10 @@ int sandbox_enter(const struct linux_policy *policy, const struct sandbox_option
 	struct sandbox_walls *ret_walls, char *ret_problem, size_t bytes)
 	__attribute__((warn_unused_result));
 
-/** In a worker that has just been forked and has one thread: keep it from signalling any other process.
- *  Does nothing where the kernel has no means, or where so many walls stand one within another already that
- *  there can be no more. */
-void sandbox_enter_worker(const struct sandbox_walls *walls);
+/** In a worker that has just been forked by who has entered, and has one thread: put up the walls that are
+ *  for workers alone, the filter, and that none signals another process. What the worker forks has them from
+ *  it, and does not call this.
+ *  @return 0, or -errno: it must exit */
+int sandbox_enter_worker(const struct sandbox_walls *walls) __attribute__((warn_unused_result));
 
 #endif

@@ -1,5 +1,6 @@
 /*
- * A process for which the kernel has no io_uring: a seccomp filter refuses its system calls.
+ * A process for which the kernel has no io_uring, or no namespaces: a seccomp filter refuses their
+ * system calls.
  */
 #ifndef FERRY_TEST_SECCOMP_REFUSAL_H
 #define FERRY_TEST_SECCOMP_REFUSAL_H
@@ -9,5 +10,8 @@
  *  @param error the errno they fail with
  *  @return 0, or -errno where filters are not possible. */
 int refuse_io_uring(int error) __attribute__((warn_unused_result));
+
+/** Refuse unshare() likewise. */
+int refuse_namespaces(int error) __attribute__((warn_unused_result));
 
 #endif
