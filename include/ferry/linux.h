@@ -1,7 +1,7 @@
 /*
  * libferry: Linux's system calls, made in a Linux kernel elsewhere by a client of sysproxy.h. What a
  * call is about in this program's memory is found from its arguments, so that they are all that a caller
- * gives.
+ * gives. ferry-calls(7) has the calls that are carried.
  *
  * The process over there has descriptors, a working directory and a umask of its own, with numbers of
  * its own. Signals are this program's concern: a mask that ppoll() and its like are given is not set.
