@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "kernel/linux_message.h"
+#include "kernel/linux_paths.h"
 #include "kernel/linux_rule.h"
 #include "kernel/linux_transfer.h"
 
@@ -424,14 +425,19 @@ static void raise_signal(const struct linux_lwp *lwp, int64_t value)
 /* Make a call, or a part of one that moves many bytes. @return the value, or -errno */
 static int64_t make_part(struct linux_call *call)
 {
+	struct linux_paths paths;
 	int64_t value = bring_all(call);
 
+	paths.count = 0;
 	if (value == 0)
 		value = linux_rule_check(call);
+	if (value == 0)
+		value = linux_paths_begin(call, &paths);
 	if (value == 0)
 		value = make(call);
 	else
 		(void)give_all(call, value);
+	linux_paths_end(&paths);
 	linux_memory_end(&call->lwp->memory);
 	return value;
 }

@@ -23,10 +23,14 @@
 
 struct linux_kernel;
 struct linux_policy;
+struct linux_root;
 
 struct linux_kernel_options {
 	/* Lasts as long as the kernel. NULL: every address and socket. */
 	const struct linux_policy *policy;
+	/* Beneath what paths are looked up, in a process without a view of what is lent alone. Lasts as
+	 * long as the kernel. NULL: Linux looks them up. */
+	const struct linux_root *root;
 	/* The first descriptor that is not a client's; 0: that of kernel_window(). */
 	int window;
 	/* Given a line now and then: what was refused. From any thread. NULL: nobody. */

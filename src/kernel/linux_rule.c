@@ -41,7 +41,14 @@ int linux_rule_send(const struct linux_call *call, const void *address, socklen_
 {
 	const struct linux_policy *policy = call->kernel->options.policy;
 
-	if (policy == NULL || address == NULL)
+	if (address == NULL)
+		return 0;
+	/* Only sendto() has its path looked up (linux_paths.h). */
+	if (call->kernel->options.root != NULL && call->row->number != SYS_sendto &&
+		bytes >= sizeof(sa_family_t) &&
+		((const struct sockaddr *)address)->sa_family == AF_UNIX)
+		return judged(call, -EACCES, address, bytes);
+	if (policy == NULL)
 		return 0;
 	return judged(call, linux_policy_connect(policy, address, bytes, false), address, bytes);
 }
