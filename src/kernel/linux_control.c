@@ -3,17 +3,28 @@
  */
 #include "kernel/linux_control.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "call/codes.h"
 
+/* struct cmsghdr without the data that it ends with. */
+struct header {
+	size_t bytes; /* with the data */
+	int level, type;
+};
+static_assert(sizeof(struct header) == CMSG_LEN(0), "");
+static_assert(offsetof(struct header, level) == offsetof(struct cmsghdr, cmsg_level), "");
+static_assert(offsetof(struct header, type) == offsetof(struct cmsghdr, cmsg_type), "");
+
 /* A control message, and where the next one begins. */
 struct control {
-	struct cmsghdr header;
+	struct header header;
 	uint8_t *data;
 	size_t data_bytes;
 	size_t space_bytes; /* with header and padding, as far as there are bytes */
@@ -29,29 +40,28 @@ static bool control_at(const struct msghdr *message, size_t offset, struct contr
 	if (left_bytes < sizeof(control.header))
 		return false;
 	memcpy(&control.header, at, sizeof(control.header));
-	if (control.header.cmsg_len < sizeof(control.header) ||
-		control.header.cmsg_len > left_bytes)
+	if (control.header.bytes < sizeof(control.header) || control.header.bytes > left_bytes)
 		return false;
 	control.data = at + CMSG_LEN(0);
-	control.data_bytes = control.header.cmsg_len - CMSG_LEN(0);
-	control.space_bytes = CMSG_ALIGN(control.header.cmsg_len);
+	control.data_bytes = control.header.bytes - CMSG_LEN(0);
+	control.space_bytes = CMSG_ALIGN(control.header.bytes);
 	if (control.space_bytes > left_bytes)
 		control.space_bytes = left_bytes;
 	*ret_control = control;
 	return true;
 }
 
-static bool is_carried(const struct cmsghdr *header, uint8_t direction)
+static bool is_carried(const struct header *header, uint8_t direction)
 {
 	const struct call_code *code =
-		call_code_find(CALL_SET_CONTROL, header->cmsg_level, (uint32_t)header->cmsg_type);
+		call_code_find(CALL_SET_CONTROL, header->level, (uint32_t)header->type);
 
 	return code != NULL && (code->class == direction || code->class == CALL_IN_OUT);
 }
 
-static bool has_descriptors(const struct cmsghdr *header)
+static bool has_descriptors(const struct header *header)
 {
-	return header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS;
+	return header->level == SOL_SOCKET && header->type == SCM_RIGHTS;
 }
 
 int linux_control_check(const struct msghdr *message)
