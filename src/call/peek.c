@@ -18,6 +18,9 @@ int call_peek(void *ret_to, uint64_t address, size_t bytes)
 
 	if (bytes == 0)
 		return 0;
+	/* The upper half is the kernel's, on every machine. */
+	if (address > INT64_MAX)
+		return -EFAULT;
 	count = process_vm_readv(getpid(), &here, 1, &there, 1, 0);
 	if (count >= 0)
 		return (size_t)count == bytes ? 0 : -EFAULT;

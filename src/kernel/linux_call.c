@@ -16,6 +16,7 @@
 #include "kernel/linux_message.h"
 #include "kernel/linux_paths.h"
 #include "kernel/linux_rule.h"
+#include "kernel/linux_trace.h"
 #include "kernel/linux_transfer.h"
 
 bool linux_call_is_hidden(const struct linux_call *call, int fd)
@@ -422,12 +423,24 @@ static void raise_signal(const struct linux_lwp *lwp, int64_t value)
 	}
 }
 
+/* @param asked the arguments before paths were looked up, which is how they are printed */
+static void trace(struct linux_call *call, const uint64_t asked[CALL_ARGUMENTS_MAX], int64_t value)
+{
+	for (unsigned i = 0; i < call->row->argument_count; i++) {
+		if (call->row->arguments[i].class == CALL_PATH)
+			call->local[i] = asked[i];
+	}
+	linux_trace(call, value);
+}
+
 /* Make a call, or a part of one that moves many bytes. @return the value, or -errno */
 static int64_t make_part(struct linux_call *call)
 {
 	struct linux_paths paths;
+	uint64_t asked[CALL_ARGUMENTS_MAX];
 	int64_t value = bring_all(call);
 
+	memcpy(asked, call->local, sizeof(asked));
 	paths.count = 0;
 	if (value == 0)
 		value = linux_rule_check(call);
@@ -437,6 +450,8 @@ static int64_t make_part(struct linux_call *call)
 		value = make(call);
 	else
 		(void)give_all(call, value);
+	if (call->kernel->options.trace != NULL)
+		trace(call, asked, value);
 	linux_paths_end(&paths);
 	linux_memory_end(&call->lwp->memory);
 	return value;

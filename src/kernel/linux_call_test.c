@@ -100,8 +100,8 @@ static void test_linux_call_gives_the_same_structure_when_it_is_made_directly(vo
 		near_value = syscall(rows[i].number, near_arguments[0], near_arguments[1],
 			near_arguments[2], near_arguments[3]);
 		near_value = near_value >= 0 ? near_value : -errno;
-		assert_int_equal(
-			linux_bench_call(*state, rows[i].number, far_arguments), near_value);
+		assert_int_equal(linux_bench_call(*state, rows[i].number, far_arguments),
+			near_value);
 		assert_memory_equal(far, near, sizeof(far));
 	}
 }

@@ -35,7 +35,8 @@ struct linux_kernel_options {
 	int window;
 	/* Given a line now and then: what was refused. From any thread. NULL: nobody. */
 	void (*log)(void *context, enum log_level level, const char *line);
-	/* Given each call as it was made, as strace prints it. As above. */
+	/* Given each call as it was made, as strace prints it; of a call that was made in parts, each
+	 * part. As above. */
 	void (*trace)(void *context, const char *line);
 	void *context;
 };

@@ -18,6 +18,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -28,6 +29,7 @@
 #include "test/kernel/linux_bench.h"
 
 #define PATIENCE_S 60
+#define HIDDEN     (LINUX_BENCH_WINDOW + 1)
 
 /* A call in a thread of its own. */
 struct waiting {
@@ -199,6 +201,44 @@ static void test_linux_kernel_knows_no_call_when_the_client_is_not_of_this_machi
 	ferry_sysproxy_close(client);
 }
 
+static void test_linux_kernel_prints_calls_when_it_is_asked_to(void **state)
+{
+	static const struct sockaddr_un name = {AF_UNIX, "/nonexistent/socket"};
+	struct linux_bench *bench = *state;
+	struct iovec vector = {(void *)(uintptr_t)8, 4};
+	struct msghdr message = {.msg_iov = &vector, .msg_iovlen = 1};
+	struct sockaddr_un peer;
+	socklen_t bytes = 2;
+	const struct ferry_sysproxy_range ranges[] = {{&vector, sizeof(vector), FERRY_SYSPROXY_IN},
+		{&message, sizeof(message), FERRY_SYSPROXY_IN}};
+	int fds[2];
+
+	assert_int_equal(LINUX_CALL(bench, SYS_socketpair, AF_UNIX, SOCK_STREAM, 0, AT(fds)), 0);
+	assert_int_equal(LINUX_CALL(bench, SYS_getpeername, (uint64_t)fds[0], AT(&peer),
+				 AT(&bytes)),
+		0);
+	assert_int_equal(LINUX_CALL(bench, SYS_connect, 99, AT(&name), sizeof(name)), -EBADF);
+	assert_int_equal(LINUX_CALL(bench, SYS_write, (uint64_t)fds[0], AT("hello"), 5), 5);
+	assert_int_equal(LINUX_CALL(bench, SYS_close, HIDDEN), -EBADF);
+	/* What a hostile client says is printed without being followed. */
+	assert_int_equal(linux_bench_declare(bench, SYS_uname, (const uint64_t[6]){8}, NULL, 0),
+		-EFAULT);
+	assert_int_equal(linux_bench_declare(bench, SYS_sendmsg,
+				 (const uint64_t[6]){(uint64_t)fds[0], AT(&message), 0}, ranges, 2),
+		-EFAULT);
+	assert_int_equal(linux_bench_declare(bench, SYS_fgetxattr,
+				 (const uint64_t[6]){HIDDEN, 8, 8, 8}, NULL, 0),
+		-EBADF);
+	assert_int_equal(linux_bench_log_count(bench, "close(401) = -1 EBADF"), 1);
+	assert_int_equal(linux_bench_log_count(bench, ", \"hello\", 5) = 5\n"), 1);
+	assert_int_equal(linux_bench_log_count(bench, "connect(99, {sa_family=AF_UNIX, "), 1);
+	assert_int_equal(linux_bench_log_count(bench, "sendmsg("), 1);
+	assert_int_equal(linux_bench_log_count(bench, "uname("), 1);
+	assert_int_equal(linux_bench_log_count(bench, "fgetxattr(401, "), 1);
+	(void)close(fds[0]);
+	(void)close(fds[1]);
+}
+
 int main(void)
 {
 #define BENCH_TEST(test_) \
@@ -206,6 +246,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		BENCH_TEST(test_linux_kernel_ends_a_call_when_it_is_cancelled),
 		BENCH_TEST(test_linux_kernel_raises_a_signal_when_a_call_has_caused_it),
+		cmocka_unit_test_setup_teardown(test_linux_kernel_prints_calls_when_it_is_asked_to,
+			linux_bench_setup_traced, linux_bench_teardown),
 		cmocka_unit_test(test_linux_kernel_closes_descriptors_when_its_process_execs),
 		BENCH_TEST(test_linux_kernel_says_once_when_a_call_is_not_carried),
 		BENCH_TEST(test_linux_kernel_knows_no_call_when_the_client_is_not_of_this_machine),

@@ -192,6 +192,7 @@ static int give_header(struct batch *batch, unsigned index, size_t bytes)
 	given.msg_hdr.msg_flags = local->msg_flags;
 	if (error == 0)
 		error = ferry_copyout(handle, &given, message->address, stride_of(batch));
+	local->msg_namelen = (socklen_t)name_bytes; /* for who looks at it here */
 	return error;
 }
 

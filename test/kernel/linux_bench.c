@@ -24,6 +24,11 @@ static void note_line(void *context, enum log_level level, const char *line)
 	(void)pthread_mutex_unlock(&bench->log_lock);
 }
 
+static void note_call(void *context, const char *line)
+{
+	note_line(context, LOG_LEVEL_DEBUG, line);
+}
+
 static void note_signal(void *context, int signal)
 {
 	struct linux_bench *bench = context;
@@ -32,12 +37,13 @@ static void note_signal(void *context, int signal)
 	bench->signals[signal]++;
 }
 
-static struct linux_bench *begin(const struct linux_policy *policy)
+static struct linux_bench *begin(const struct linux_policy *policy, bool is_traced)
 {
 	struct linux_bench *bench = calloc(1, sizeof(*bench));
 	struct linux_kernel_options options = {.policy = policy,
 		.window = LINUX_BENCH_WINDOW,
 		.log = note_line,
+		.trace = is_traced ? note_call : NULL,
 		.context = bench};
 	struct ferry_sysproxy_options client_options = {.struct_bytes = sizeof(client_options),
 		.signal = note_signal,
@@ -60,7 +66,13 @@ static struct linux_bench *begin(const struct linux_policy *policy)
 
 int linux_bench_setup(void **state)
 {
-	*state = begin(NULL);
+	*state = begin(NULL, false);
+	return 0;
+}
+
+int linux_bench_setup_traced(void **state)
+{
+	*state = begin(NULL, true);
 	return 0;
 }
 
@@ -68,7 +80,7 @@ int linux_bench_setup_poor(void **state)
 {
 	static const struct linux_policy nothing = {0};
 
-	*state = begin(&nothing);
+	*state = begin(&nothing, false);
 	return 0;
 }
 

@@ -29,6 +29,9 @@ struct linux_bench {
 /** Begin, without a policy. For cmocka. */
 int linux_bench_setup(void **state);
 
+/** Begin without a policy, and with calls in the log. For cmocka. */
+int linux_bench_setup_traced(void **state);
+
 /** Begin with a policy that lends nothing. For cmocka. */
 int linux_bench_setup_poor(void **state);
 
