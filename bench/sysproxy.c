@@ -1,7 +1,8 @@
 /*
- * bench_sysproxy KERNEL [ROUNDS MILLISECONDS]: calls per second and bandwidth of sysproxy with the example kernel (the program
- * KERNEL), beside bare blocking threads that send and receive messages of the same sizes over the same
- * kind of socket. Both are measured in turns; the ratio of the medians is the result.
+ * bench_sysproxy KERNEL [ROUNDS MILLISECONDS]: calls per second and bandwidth of sysproxy with the kernel of
+ * the program KERNEL (the example, or bench_linux_kernel), beside bare blocking threads that send and
+ * receive messages of the same sizes over the same kind of socket. Both are measured in turns; the ratio
+ * of the medians is the result. FERRY_BENCH_FILES=1: the bare end, too, reads and writes a file.
  *
  *     taskset -c 0 bench_sysproxy KERNEL     on one core
  */
@@ -16,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -40,15 +42,19 @@ struct work {
 	const char *name;
 	uint32_t number; /* of the call */
 	uint32_t request_payload, reply_payload;
+	bool is_opening; /* and closing: two calls */
 };
 
 static const struct work works[] = {
-	{"null call", SYS_getpid, 0, 0},
-	{"read 4 KiB", SYS_pread64, 0, 4096},
-	{"write 4 KiB", SYS_pwrite64, 4096, 0},
-	{"read 64 KiB", SYS_pread64, 0, PAYLOAD_MAX},
-	{"write 64 KiB", SYS_pwrite64, PAYLOAD_MAX, 0},
+	{"null call", SYS_getpid, 0, 0, false},
+	{"open, close", SYS_open, 0, 0, true},
+	{"read 4 KiB", SYS_pread64, 0, 4096, false},
+	{"write 4 KiB", SYS_pwrite64, 4096, 0, false},
+	{"read 64 KiB", SYS_pread64, 0, PAYLOAD_MAX, false},
+	{"write 64 KiB", SYS_pwrite64, PAYLOAD_MAX, 0, false},
 };
+
+static char file_name[] = "ferry-bench-file";
 
 __attribute__((noreturn)) static void die(const char *what)
 {
@@ -94,35 +100,76 @@ static bool receive_all(int fd, uint8_t *bytes, size_t count)
 	return true;
 }
 
+/* What a kernel of files does for a call of these sizes. */
+static void use_file(int file, uint8_t *bytes, const uint32_t sizes[2])
+{
+	ssize_t used = 0;
+
+	if (sizes[0] > REQUEST_HEAD)
+		used = pwrite(file, bytes + REQUEST_HEAD, sizes[0] - REQUEST_HEAD, 0);
+	else if (sizes[1] > REPLY_HEAD)
+		used = pread(file, bytes + REPLY_HEAD, sizes[1] - REPLY_HEAD, 0);
+	if (used < 0)
+		_exit(1);
+}
+
+/* One connection of the bare end. */
+struct bare_connection {
+	int fd;
+	int file; /* -1: none */
+};
+
 static void *answer(void *context)
 {
-	int fd = (int)(intptr_t)context;
+	struct bare_connection *connection = context;
+	int fd = connection->fd, file = connection->file;
 	uint8_t *bytes = calloc(1, REQUEST_HEAD + PAYLOAD_MAX);
 	uint32_t sizes[2];
 
+	free(connection);
 	if (bytes == NULL)
 		_exit(1);
 	if (receive_all(fd, (uint8_t *)sizes, sizeof(sizes))) {
-		while (receive_all(fd, bytes, sizes[0]))
+		while (receive_all(fd, bytes, sizes[0])) {
+			if (file >= 0)
+				use_file(file, bytes, sizes);
 			move_all(fd, bytes, sizes[1], true);
+		}
 	}
 	(void)close(fd);
 	free(bytes);
 	return NULL;
 }
 
+/* One for all connections, as the calls have. */
+static int make_file(void)
+{
+	int file = memfd_create("bare", MFD_CLOEXEC);
+
+	if (file < 0 || ftruncate(file, PAYLOAD_MAX) != 0)
+		_exit(1);
+	return file;
+}
+
 static pid_t start_bare(int listener)
 {
 	pid_t pid = fork();
+	int file = -1;
 
 	if (pid != 0)
 		return pid;
+	if (getenv("FERRY_BENCH_FILES") != NULL)
+		file = make_file();
 	for (;;) {
+		struct bare_connection *connection = malloc(sizeof(*connection));
 		int fd = accept(listener, NULL, NULL), one = 1;
 		pthread_t thread;
 
 		(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-		if (fd < 0 || pthread_create(&thread, NULL, answer, (void *)(intptr_t)fd) != 0)
+		if (fd < 0 || connection == NULL)
+			_exit(1);
+		*connection = (struct bare_connection){fd, file};
+		if (pthread_create(&thread, NULL, answer, connection) != 0)
 			_exit(1);
 		(void)pthread_detach(thread);
 	}
@@ -139,6 +186,7 @@ struct plan {
 struct job {
 	const struct work *work;
 	struct ferry_sysproxy *client; /* NULL: bare */
+	int64_t file;                  /* descriptor of the client's */
 	const struct sockaddr *address;
 	socklen_t address_bytes;
 	const struct plan *plan;
@@ -162,8 +210,10 @@ static void *measure_bare(void *context)
 	(void)pthread_barrier_wait(job->barrier);
 	start_ns = now_ns();
 	do {
-		move_all(fd, bytes, sizes[0], true);
-		move_all(fd, bytes, sizes[1], false);
+		for (unsigned i = 0; i < (job->work->is_opening ? 2 : 1); i++) {
+			move_all(fd, bytes, sizes[0], true);
+			move_all(fd, bytes, sizes[1], false);
+		}
 		count++;
 		end_ns = now_ns();
 	} while (end_ns - start_ns < job->plan->round_ns);
@@ -189,6 +239,15 @@ static int64_t call(struct ferry_sysproxy *client, uint32_t number, const uint64
 	return call.values[0];
 }
 
+static void open_and_close(struct ferry_sysproxy *client)
+{
+	const struct ferry_sysproxy_range name = {file_name, sizeof(file_name), FERRY_SYSPROXY_IN};
+	const uint64_t opening[4] = {(uintptr_t)file_name, O_RDONLY, 0, 0};
+	const uint64_t closing[4] = {(uint64_t)call(client, SYS_open, opening, &name), 0, 0, 0};
+
+	(void)call(client, SYS_close, closing, NULL);
+}
+
 static void *measure_calls(void *context)
 {
 	struct job *job = context;
@@ -197,7 +256,7 @@ static void *measure_calls(void *context)
 	uint8_t *bytes = calloc(1, PAYLOAD_MAX);
 	struct ferry_sysproxy_range range = {bytes, payload,
 		work->reply_payload != 0 ? FERRY_SYSPROXY_OUT : FERRY_SYSPROXY_IN};
-	uint64_t arguments[4] = {0, (uintptr_t)bytes, payload, 0};
+	uint64_t arguments[4] = {(uint64_t)job->file, (uintptr_t)bytes, payload, 0};
 	uint64_t start_ns, end_ns, count = 0;
 
 	if (bytes == NULL)
@@ -206,7 +265,11 @@ static void *measure_calls(void *context)
 	(void)pthread_barrier_wait(job->barrier);
 	start_ns = now_ns();
 	do {
-		(void)call(job->client, work->number, arguments, payload != 0 ? &range : NULL);
+		if (work->is_opening)
+			open_and_close(job->client);
+		else
+			(void)call(job->client, work->number, arguments,
+				payload != 0 ? &range : NULL);
 		count++;
 		end_ns = now_ns();
 	} while (end_ns - start_ns < job->plan->round_ns);
@@ -270,7 +333,6 @@ static void compare_work(const struct job *bare, const struct job *calls, unsign
 	(void)fflush(stdout);
 }
 
-/* The example kernel with a file that is large enough. */
 static pid_t start_kernel(const char *program, const char *url, char ret_url[128])
 {
 	int pipe_fds[2];
@@ -294,19 +356,33 @@ static pid_t start_kernel(const char *program, const char *url, char ret_url[128
 	return pid;
 }
 
-static void prepare_file(struct ferry_sysproxy *client)
+/* @return the client's descriptor of a file that is large enough. */
+static int64_t prepare_file(struct ferry_sysproxy *client)
 {
 	static uint8_t bytes[PAYLOAD_MAX];
-	static char path[] = "/bench";
-	struct ferry_sysproxy_range name = {path, sizeof(path), FERRY_SYSPROXY_IN};
+	struct ferry_sysproxy_range name = {file_name, sizeof(file_name), FERRY_SYSPROXY_IN};
 	struct ferry_sysproxy_range data = {bytes, sizeof(bytes), FERRY_SYSPROXY_IN};
-	const uint64_t opening[4] = {(uintptr_t)path, O_CREAT | O_RDWR, 0600, 0};
-	const uint64_t writing[4] = {0, (uintptr_t)bytes, sizeof(bytes), 0};
+	const uint64_t opening[4] = {(uintptr_t)file_name, O_CREAT | O_RDWR, 0600, 0};
+	int64_t fd = call(client, SYS_open, opening, &name);
+	const uint64_t writing[4] = {(uint64_t)fd, (uintptr_t)bytes, sizeof(bytes), 0};
 
-	/* The first descriptor of the process: 0. */
-	if (call(client, SYS_open, opening, &name) != 0)
-		die("open");
 	(void)call(client, SYS_pwrite64, writing, &data);
+	return fd;
+}
+
+/* The example kernel cannot; its files end with it. */
+static void remove_file(struct ferry_sysproxy *client)
+{
+	struct ferry_sysproxy_range name = {file_name, sizeof(file_name), FERRY_SYSPROXY_IN};
+	const uint64_t arguments[1] = {(uintptr_t)file_name};
+	struct ferry_sysproxy_call call = {.number = SYS_unlink,
+		.argument_count = 1,
+		.arguments = arguments,
+		.range_count = 1,
+		.ranges = &name};
+
+	if (ferry_sysproxy_call(client, &call) != 0)
+		die("unlink");
 }
 
 static void bench_family(const char *kernel, const struct plan *plan, const char *url,
@@ -319,6 +395,7 @@ static void bench_family(const char *kernel, const struct plan *plan, const char
 	char at[128], error[FERRY_SYSPROXY_ERROR_MAX];
 	struct ferry_sysproxy *client;
 	pid_t bare, server;
+	int64_t file;
 
 	if (listener < 0 || bind(listener, address, bytes) != 0 || listen(listener, 64) != 0 ||
 		getsockname(listener, (struct sockaddr *)&bound, &bound_bytes) != 0)
@@ -329,10 +406,13 @@ static void bench_family(const char *kernel, const struct plan *plan, const char
 		(void)fprintf(stderr, "bench_sysproxy: %s\n", error);
 		exit(1);
 	}
-	prepare_file(client);
+	file = prepare_file(client);
 	for (size_t t = 0; t < ARRAY_LENGTH(thread_counts); t++) {
 		for (size_t i = 0; i < ARRAY_LENGTH(works); i++) {
-			struct job calls = {.work = &works[i], .plan = plan, .client = client};
+			struct job calls = {.work = &works[i],
+				.plan = plan,
+				.client = client,
+				.file = file};
 			struct job bare_job = {.work = &works[i],
 				.plan = plan,
 				.address = (struct sockaddr *)&bound,
@@ -342,6 +422,7 @@ static void bench_family(const char *kernel, const struct plan *plan, const char
 			compare_work(&bare_job, &calls, thread_counts[t]);
 		}
 	}
+	remove_file(client);
 	ferry_sysproxy_close(client);
 	(void)kill(server, SIGTERM);
 	(void)kill(bare, SIGKILL);
