@@ -21,7 +21,7 @@ _ferry_options() { # verb
 			--data-digest --no-progress --help
 		;;
 	call)
-		echo --json --raw --plain --connect-timeout= --help
+		echo --json --raw --trace --plain --connect-timeout= --help
 		;;
 	disk)
 		echo --help

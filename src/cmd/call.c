@@ -10,7 +10,10 @@
 
 #include "base/cleanup.h"
 #include "base/text.h"
-#include "cmd/call_argument.h"
+#include "call/table.h"
+#include "call/text.h"
+#include "cmd/hand_argument.h"
+#include "cmd/hand_fit.h"
 #include "cmd/message.h"
 #include "cmd/option.h"
 #include "cmd/verb.h"
@@ -22,6 +25,7 @@ struct call_options {
 	bool is_json;
 	bool is_plain;
 	bool is_raw;
+	bool is_trace;
 	uint64_t connect_timeout_ms;
 };
 
@@ -33,6 +37,8 @@ static enum option_outcome parse(int argc, char **argv, struct call_options *opt
 			OPTION_FLAG, {.is_set = &options->is_json}, 0, 0},
 		{"raw", NULL, "print the bytes that came back and nothing else", OPTION_FLAG,
 			{.is_set = &options->is_raw}, 0, 0},
+		{"trace", NULL, "print each call with its arguments and result, as strace does",
+			OPTION_FLAG, {.is_set = &options->is_trace}, 0, 0},
 		{"plain", NULL, "speak plain sysproxy 0.4, with the numbers of NetBSD's calls",
 			OPTION_FLAG, {.is_set = &options->is_plain}, 0, 0},
 		{"connect-timeout", "MS",
@@ -51,12 +57,17 @@ static enum option_outcome parse(int argc, char **argv, struct call_options *opt
 			"                        begins like something else\n"
 			"  @FILE                 the contents of a file\n"
 			"  [N]                   room for N bytes, printed when the call has filled it\n"
+			"and of calls by name, where the argument is of that kind,\n"
+			"  O_RDWR|O_CREAT        names of flags, requests, options; AT_FDCWD\n"
+			"  127.0.0.1:80, [::1]:80, /PATH\n"
+			"                        the address of a socket\n"
+			"What is left out at the end is 0, or, where it says so, the bytes of another argument.\n"
 			"The exit status is 1 when a call fails; those after it are not made.",
 		.footer =
 			"Examples:\n"
 			"  ferry call unix:///tmp/tree.sock getpid\n"
-			"  ferry call unix:///tmp/tree.sock open /hello 0x41 0644 , write 0 hi 2\n"
-			"  ferry call unix:///tmp/tree.sock open /hello 0 , read 0 [100] 100",
+			"  ferry call unix:///tmp/tree.sock open /hello 'O_WRONLY|O_CREAT' 0644 , write 0 hi\n"
+			"  ferry call unix:///tmp/tree.sock open /hello 0 , read 0 [100]",
 		.rows = rows,
 		.row_count = ARRAY_LENGTH(rows),
 	};
@@ -67,8 +78,10 @@ static enum option_outcome parse(int argc, char **argv, struct call_options *opt
 /* One call of the command line: from its name to before the next comma. */
 struct hand_call {
 	const char *name;
+	const char *const *texts; /* of its arguments */
+	unsigned text_count;
 	uint32_t number;
-	struct call_argument arguments[FERRY_SYSPROXY_ARGUMENTS_MAX];
+	struct hand_argument arguments[FERRY_SYSPROXY_ARGUMENTS_MAX];
 	unsigned argument_count;
 };
 
@@ -81,11 +94,17 @@ struct session {
 	size_t call_count;
 };
 
+static void forget_arguments(struct hand_call *hand)
+{
+	for (unsigned i = 0; i < ARRAY_LENGTH(hand->arguments); i++)
+		hand_argument_deinit(&hand->arguments[i]);
+	hand->argument_count = 0;
+}
+
 static void session_deinit(struct session *session)
 {
 	for (size_t i = 0; i < session->call_count; i++) {
-		for (unsigned j = 0; j < session->calls[i].argument_count; j++)
-			call_argument_deinit(&session->calls[i].arguments[j]);
+		forget_arguments(&session->calls[i]);
 	}
 	free(TAKE(session->calls));
 	ferry_sysproxy_close(TAKE(session->client));
@@ -108,7 +127,7 @@ static void print_quoted(const uint8_t *bytes, size_t count, bool is_json)
 
 /* How much of the room @argument, the first of its call or another, has been filled, as far as can be
  * told: what the call has counted, or up to the last byte that is not 0. */
-static size_t filled_bytes(const struct call_argument *argument, bool is_first, int64_t value)
+static size_t filled_bytes(const struct hand_argument *argument, bool is_first, int64_t value)
 {
 	size_t bytes = argument->bytes;
 
@@ -126,10 +145,10 @@ static void print_outputs(const struct hand_call *hand, int64_t value,
 	bool is_first = true;
 
 	for (unsigned i = 0; i < hand->argument_count; i++) {
-		const struct call_argument *argument = &hand->arguments[i];
+		const struct hand_argument *argument = &hand->arguments[i];
 		size_t bytes;
 
-		if (argument->kind != CALL_ARGUMENT_ROOM)
+		if (argument->kind != HAND_ARGUMENT_ROOM)
 			continue;
 		bytes = filled_bytes(argument, is_first, value);
 		is_first = false;
@@ -185,6 +204,18 @@ static bool is_interrupted(void)
 	return sigaction(SIGINT, NULL, &action) == 0 && action.sa_handler != interrupted;
 }
 
+static void print_trace(const struct ferry_sysproxy_call *call)
+{
+	uint64_t arguments[CALL_ARGUMENTS_MAX] = {0};
+	char line[CALL_TEXT_MAX];
+
+	for (unsigned i = 0; i < call->argument_count && i < ARRAY_LENGTH(arguments); i++)
+		arguments[i] = call->arguments[i];
+	(void)call_print(call->number, arguments, call->error != 0 ? -call->error : call->values[0],
+		line, sizeof(line));
+	printf("%s\n", line);
+}
+
 /* @return an exit status. */
 static int print_result(const struct session *session, const struct hand_call *hand,
 	const struct ferry_sysproxy_call *call)
@@ -193,6 +224,8 @@ static int print_result(const struct session *session, const struct hand_call *h
 
 	if (session->options->is_json) {
 		print_json(session, hand, call);
+	} else if (session->options->is_trace && session->numbering == NUMBERING_LINUX) {
+		print_trace(call);
 	} else if (call->error == 0) {
 		if (!session->options->is_raw)
 			printf("%" PRId64 "\n", call->values[0]);
@@ -207,7 +240,7 @@ static int print_result(const struct session *session, const struct hand_call *h
 	(void)fflush(stdout);
 	if (call->error == 0)
 		return EXIT_STATUS_OK;
-	return call->error == EINTR && session->numbering == CALL_LINUX && is_interrupted()
+	return call->error == EINTR && session->numbering == NUMBERING_LINUX && is_interrupted()
 		? EXIT_STATUS_INTERRUPTED
 		: EXIT_STATUS_FAILED;
 }
@@ -224,6 +257,13 @@ static const char *loss_of(int error)
 	}
 }
 
+static unsigned flags_of(const struct hand_argument *argument)
+{
+	if (argument->is_both)
+		return FERRY_SYSPROXY_IN | FERRY_SYSPROXY_OUT;
+	return argument->kind == HAND_ARGUMENT_ROOM ? FERRY_SYSPROXY_OUT : FERRY_SYSPROXY_IN;
+}
+
 /* @return an exit status. */
 static int make_call(const struct session *session, const struct hand_call *hand)
 {
@@ -237,15 +277,13 @@ static int make_call(const struct session *session, const struct hand_call *hand
 	int error;
 
 	for (unsigned i = 0; i < hand->argument_count; i++) {
-		const struct call_argument *argument = &hand->arguments[i];
+		const struct hand_argument *argument = &hand->arguments[i];
 
 		values[i] = argument->value;
-		if (argument->kind == CALL_ARGUMENT_NUMBER)
+		if (argument->kind == HAND_ARGUMENT_NUMBER)
 			continue;
-		ranges[call.range_count++] =
-			(struct ferry_sysproxy_range){argument->memory, argument->bytes,
-				argument->kind == CALL_ARGUMENT_ROOM ? FERRY_SYSPROXY_OUT
-								     : FERRY_SYSPROXY_IN};
+		ranges[call.range_count++] = (struct ferry_sysproxy_range){argument->memory,
+			argument->bytes, flags_of(argument)};
 	}
 	error = ferry_sysproxy_call(session->client, &call);
 	if (error == 0)
@@ -257,39 +295,67 @@ static int make_call(const struct session *session, const struct hand_call *hand
 /* Take the next call off @list from *@index on. @return EXIT_STATUS_OK, or a complaint's. */
 static int take_call(const struct option_list *list, size_t *index, struct hand_call *hand)
 {
-	const char *problem;
-
 	hand->name = list->items[(*index)++];
+	hand->texts = &list->items[*index];
 	if (strcmp(hand->name, ",") == 0)
 		return complain_usage(VERB, "a call is missing before a comma");
-	for (; *index < list->count && strcmp(list->items[*index], ",") != 0; (*index)++) {
-		if (hand->argument_count == FERRY_SYSPROXY_ARGUMENTS_MAX)
-			return complain_usage(VERB, "%s: a call has at most %d arguments",
-				hand->name, FERRY_SYSPROXY_ARGUMENTS_MAX);
-		if (call_argument_init(&hand->arguments[hand->argument_count], list->items[*index],
-			    &problem) != 0)
-			return complain_usage(VERB, "%s: %s", list->items[*index], problem);
-		hand->argument_count++;
-	}
+	for (; *index < list->count && strcmp(list->items[*index], ",") != 0; (*index)++)
+		hand->text_count++;
+	if (hand->text_count > FERRY_SYSPROXY_ARGUMENTS_MAX)
+		return complain_usage(VERB, "%s: a call has at most %d arguments", hand->name,
+			FERRY_SYSPROXY_ARGUMENTS_MAX);
 	if (*index < list->count && ++*index == list->count)
 		return complain_usage(VERB, "a call is missing after the last comma");
 	return EXIT_STATUS_OK;
 }
 
-static int number_calls(struct session *session, enum call_numbering numbering)
+/* @return what is known of the call, or NULL. One that is called by its number is made as it is. */
+static const struct call_row *row_of(const struct hand_call *hand, enum call_numbering numbering)
 {
+	return numbering == NUMBERING_LINUX ? call_find_name(hand->name) : NULL;
+}
+
+/* @return EXIT_STATUS_OK, or a complaint's. */
+static int take_arguments(struct hand_call *hand, const struct call_row *row)
+{
+	const char *problem;
+
+	forget_arguments(hand);
+	for (unsigned i = 0; i < hand->text_count; i++) {
+		int error = row != NULL && i < row->argument_count
+			? hand_fit_text(row, hand->arguments, i, hand->texts[i], &problem)
+			: hand_argument_init(&hand->arguments[i], hand->texts[i], &problem);
+
+		if (error != 0)
+			return complain_usage(VERB, "%s: %s", hand->texts[i], problem);
+		hand->argument_count++;
+	}
+	if (row == NULL || hand->argument_count >= row->argument_count)
+		return EXIT_STATUS_OK;
+	if (hand_fit_rest(row, hand->arguments, hand->argument_count, &problem) != 0)
+		return complain_usage(VERB, "%s: %s", hand->name, problem);
+	hand->argument_count = row->argument_count;
+	return EXIT_STATUS_OK;
+}
+
+/* Understand all calls, their names and arguments. @return EXIT_STATUS_OK, or a complaint's. */
+static int parse_calls(struct session *session, enum call_numbering numbering)
+{
+	int status = EXIT_STATUS_OK;
+
 	session->numbering = numbering;
-	for (size_t i = 0; i < session->call_count; i++) {
+	for (size_t i = 0; i < session->call_count && status == EXIT_STATUS_OK; i++) {
 		struct hand_call *hand = &session->calls[i];
 
 		if (!call_number_of(hand->name, numbering, &hand->number))
 			return complain_usage(VERB, "%s: no such system call%s", hand->name,
-				numbering == CALL_LINUX
+				numbering == NUMBERING_LINUX
 					? ""
 					: " among those known of NetBSD, whose numbers plain "
 					  "sysproxy goes by; give its number");
+		status = take_arguments(hand, row_of(hand, numbering));
 	}
-	return EXIT_STATUS_OK;
+	return status;
 }
 
 /* Understand the whole command line before anything is done. @return an exit status. */
@@ -306,7 +372,8 @@ static int take_calls(struct session *session, const struct option_list *list)
 		if (status != EXIT_STATUS_OK)
 			return status;
 	}
-	return number_calls(session, session->options->is_plain ? CALL_NETBSD : CALL_LINUX);
+	return parse_calls(session,
+		session->options->is_plain ? NUMBERING_NETBSD : NUMBERING_LINUX);
 }
 
 /* What to do next, where that can be told. */
@@ -346,7 +413,7 @@ static int connect_session(struct session *session, const char *url)
 	}
 	/* Only with the extension can a call be cancelled. */
 	if (!ferry_sysproxy_is_extended(session->client))
-		return number_calls(session, CALL_NETBSD);
+		return parse_calls(session, NUMBERING_NETBSD);
 	expect_interrupt();
 	return EXIT_STATUS_OK;
 }
@@ -357,7 +424,7 @@ static int make_calls(const struct session *session)
 
 	for (size_t i = 0; i < session->call_count && status == EXIT_STATUS_OK; i++) {
 		status = make_call(session, &session->calls[i]);
-		if (status == EXIT_STATUS_OK && session->numbering == CALL_LINUX &&
+		if (status == EXIT_STATUS_OK && session->numbering == NUMBERING_LINUX &&
 			is_interrupted())
 			status = EXIT_STATUS_INTERRUPTED;
 	}
@@ -378,8 +445,10 @@ int verb_call(int argc, char **argv)
 	if (arguments.count < 2)
 		status = complain_usage(VERB,
 			"a URL and a call are needed, such as: ferry call unix:///tmp/tree.sock getpid");
-	else if (options.is_json && options.is_raw)
-		status = complain_usage(VERB, "--json and --raw exclude each other");
+	else if (options.is_json + options.is_raw + options.is_trace > 1)
+		status = complain_usage(VERB, "--json, --raw and --trace exclude each other");
+	else if (options.is_trace && options.is_plain)
+		status = complain_usage(VERB, "--trace knows Linux's calls, not those of --plain");
 	else
 		status = take_calls(&session, &arguments);
 	if (status == EXIT_STATUS_OK)

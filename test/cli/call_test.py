@@ -29,19 +29,25 @@ call, such as getpid. An argument that is a comma by itself ends a call. An ARGU
                         begins like something else
   @FILE                 the contents of a file
   [N]                   room for N bytes, printed when the call has filled it
+and of calls by name, where the argument is of that kind,
+  O_RDWR|O_CREAT        names of flags, requests, options; AT_FDCWD
+  127.0.0.1:80, [::1]:80, /PATH
+                        the address of a socket
+What is left out at the end is 0, or, where it says so, the bytes of another argument.
 The exit status is 1 when a call fails; those after it are not made.
 
 Options:
   --json                        print each result as a JSON object on a line of its own
   --raw                         print the bytes that came back and nothing else
+  --trace                       print each call with its arguments and result, as strace does
   --plain                       speak plain sysproxy 0.4, with the numbers of NetBSD's calls
   --connect-timeout=MS          milliseconds to wait for the server, 1..600000 (default 10000)
   --help                        this help
 
 Examples:
   ferry call unix:///tmp/tree.sock getpid
-  ferry call unix:///tmp/tree.sock open /hello 0x41 0644 , write 0 hi 2
-  ferry call unix:///tmp/tree.sock open /hello 0 , read 0 [100] 100
+  ferry call unix:///tmp/tree.sock open /hello 'O_WRONLY|O_CREAT' 0644 , write 0 hi
+  ferry call unix:///tmp/tree.sock open /hello 0 , read 0 [100]
 """
 
 
@@ -147,6 +153,23 @@ class CallTest(TestCase):
             {**done, 'call': 'pread64', 'value': 7, 'output': ['a"\\\n\xc3\xbf\0']},
             {'call': 'open', 'value': 0, 'value2': 0, 'errno': 2, 'error': 'ENOENT', 'output': []}])
 
+    def test_call_understands_names_when_the_call_is_known(self):
+        url = self.tree().url
+        self.assertEqual(self.call(url, 'open', '/n', 'O_RDWR|O_CREAT', '0644', ',',
+                                   'write', '0', 'hello', ',', 'close', '0', ',',
+                                   'open', '/n', 'O_RDONLY', ',', 'read', '0', '[100]'),
+                         ['0', '5', '0', '0', '5', '"hello"'])
+
+    def test_call_shows_calls_when_a_trace_is_asked(self):
+        url = self.tree().url
+        self.assertEqual(self.call(url, '--trace', 'open', '/t', 'O_RDWR|O_CREAT', '0600', ',',
+                                   'write', '0', 'a\n', ',', 'pread64', '0', '[9]', '9', '1'),
+                         ['open("/t", O_RDWR|O_CREAT, 0600) = 0', 'write(0, "a\\n", 2) = 2',
+                          'pread64(0, "\\n", 9, 1) = 1'])
+        self.assertEqual(harness.run('call', '--trace', url, 'open', '/none', 'O_RDONLY'),
+                         (1, 'open("/none", O_RDONLY, 0) = -1 ENOENT (No such file or directory)\n',
+                          ''))
+
     def test_call_goes_by_netbsd_when_plain_is_asked(self):
         url = self.tree().url
         self.assertEqual(
@@ -193,6 +216,11 @@ class ComplaintTest(TestCase):
                 ('URL getpid , nosuch', 'nosuch: no such system call'),
                 ('URL 4294967296', 'no such system call'),
                 ('--json --raw URL getpid', '--json', '--raw'),
+                ('--trace --raw URL getpid', '--trace', '--raw'),
+                ('--trace --plain URL getpid', '--trace', '--plain'),
+                ('URL openat 0 x O_NONSENSE', 'O_NONSENSE', 'names of flags'),
+                ('URL openat x y', 'x:', 'a descriptor'),
+                ('URL connect 0 127.0.0.1:x', '127.0.0.1:x', 'an address is'),
                 ('--connect-timeout=0 URL getpid', '1..600000'),
                 ('--json=1 URL getpid', 'takes no value'),
                 ('URL read 0 [x]', '[x]', '[N]'),
@@ -297,7 +325,7 @@ class DocumentTest(TestCase):
                 yield re.findall(r'(?m)^\$ ferry (call .*)\n((?:[^$].*\n)*)', block)
 
     def test_documents_show_what_happens_when_they_show_a_session(self):
-        for name, command_count in (('README.md', 4), ('doc/ferry-call.1.scd', 3)):
+        for name, command_count in (('README.md', 4), ('doc/ferry-call.1.scd', 4)):
             url = self.tree(self.socket_url(name.replace('/', '-'))).url
             commands = [command for session in self.sessions(name) for command in session]
             self.assertEqual(len(commands), command_count)

@@ -17,7 +17,7 @@ OPTIONS = {
     ('disk', 'info'): ('host-nqn', 'header-digest', 'data-digest', 'help'),
     ('disk', 'copy'): ('verify', 'requests', 'request-size', 'queues', 'host-nqn', 'header-digest',
                        'data-digest', 'no-progress', 'help'),
-    ('call',): ('json', 'raw', 'plain', 'connect-timeout', 'help'),
+    ('call',): ('json', 'raw', 'trace', 'plain', 'connect-timeout', 'help'),
 }
 
 

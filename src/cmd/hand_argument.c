@@ -1,7 +1,7 @@
 /*
  * The names of Linux's system calls come from the C library's headers of this machine (call_names).
  */
-#include "cmd/call_argument.h"
+#include "cmd/hand_argument.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -75,7 +75,7 @@ static const struct call_name netbsd_names[] = {
 
 bool call_number_of(const char *name, enum call_numbering numbering, uint32_t *ret_number)
 {
-	bool is_linux = numbering == CALL_LINUX;
+	bool is_linux = numbering == NUMBERING_LINUX;
 	const struct call_name *names = is_linux ? linux_names : netbsd_names;
 	size_t count = is_linux ? ARRAY_LENGTH(linux_names) : ARRAY_LENGTH(netbsd_names);
 	char *end;
@@ -98,7 +98,7 @@ bool call_number_of(const char *name, enum call_numbering numbering, uint32_t *r
 const char *call_error_name(int error, enum call_numbering numbering)
 {
 	/* The first 34 are as old as Unix, but for one that has changed its place. */
-	bool is_shared = numbering == CALL_LINUX || (error <= ERANGE && error != EAGAIN);
+	bool is_shared = numbering == NUMBERING_LINUX || (error <= ERANGE && error != EAGAIN);
 
 	return is_shared ? strerrorname_np(error) : NULL;
 }
@@ -116,17 +116,19 @@ static bool parse_number(const char *text, uint64_t *ret_value)
 	return *end == '\0' && errno == 0;
 }
 
-static int take_memory(struct call_argument *argument, size_t bytes)
+int hand_argument_take_memory(struct hand_argument *argument, enum hand_argument_kind kind,
+	size_t bytes)
 {
 	argument->memory = calloc(bytes + 1, 1);
 	if (argument->memory == NULL)
 		return -ENOMEM;
-	argument->bytes = bytes;
+	argument->kind = kind;
+	argument->bytes = argument->count_bytes = bytes;
 	argument->value = (uintptr_t)argument->memory;
 	return 0;
 }
 
-static int parse_room(struct call_argument *argument, const char *text, const char **ret_problem)
+static int parse_room(struct hand_argument *argument, const char *text, const char **ret_problem)
 {
 	char *end;
 	unsigned long bytes;
@@ -134,16 +136,15 @@ static int parse_room(struct call_argument *argument, const char *text, const ch
 	errno = 0;
 	bytes = strtoul(text + 1, &end, 0);
 	if (text[1] < '0' || text[1] > '9' || strcmp(end, "]") != 0 || errno != 0 ||
-		bytes > CALL_ROOM_MAX) {
+		bytes > HAND_ROOM_MAX) {
 		*ret_problem = "room is [N], N bytes of at most 64 MiB";
 		return -EINVAL;
 	}
-	argument->kind = CALL_ARGUMENT_ROOM;
 	*ret_problem = "no memory for it";
-	return take_memory(argument, bytes);
+	return hand_argument_take_memory(argument, HAND_ARGUMENT_ROOM, bytes);
 }
 
-static int read_file(struct call_argument *argument, const char *path, const char **ret_problem)
+static int read_file(struct hand_argument *argument, const char *path, const char **ret_problem)
 {
 	CLEANUP(cleanup_close) int fd = open(path, O_RDONLY | O_CLOEXEC);
 	struct stat stat;
@@ -152,25 +153,25 @@ static int read_file(struct call_argument *argument, const char *path, const cha
 	*ret_problem = "the file cannot be read";
 	if (fd < 0 || fstat(fd, &stat) != 0)
 		return -errno;
-	if (!S_ISREG(stat.st_mode) || stat.st_size > (off_t)CALL_ROOM_MAX) {
+	if (!S_ISREG(stat.st_mode) || stat.st_size > (off_t)HAND_ROOM_MAX) {
 		*ret_problem = "@FILE must be a regular file of at most 64 MiB";
 		return -EINVAL;
 	}
-	if (take_memory(argument, (size_t)stat.st_size) != 0)
+	if (hand_argument_take_memory(argument, HAND_ARGUMENT_BYTES, (size_t)stat.st_size) != 0)
 		return -ENOMEM;
 	argument->bytes = 0;
 	while ((bytes = read(fd, argument->memory + argument->bytes,
 			(size_t)stat.st_size - argument->bytes)) > 0)
 		argument->bytes += (size_t)bytes;
+	argument->count_bytes = argument->bytes;
 	return bytes < 0 ? -errno : 0;
 }
 
-int call_argument_init(struct call_argument *argument, const char *text, const char **ret_problem)
+int hand_argument_init(struct hand_argument *argument, const char *text, const char **ret_problem)
 {
-	*argument = (struct call_argument){.kind = CALL_ARGUMENT_NUMBER};
+	*argument = (struct hand_argument){.kind = HAND_ARGUMENT_NUMBER};
 	if (parse_number(text, &argument->value))
 		return 0;
-	argument->kind = CALL_ARGUMENT_BYTES;
 	if (text[0] == '[')
 		return parse_room(argument, text, ret_problem);
 	if (text[0] == '@')
@@ -178,13 +179,14 @@ int call_argument_init(struct call_argument *argument, const char *text, const c
 	if (text[0] == '=')
 		text++;
 	*ret_problem = "no memory for it";
-	if (take_memory(argument, strlen(text) + 1) != 0)
+	if (hand_argument_take_memory(argument, HAND_ARGUMENT_BYTES, strlen(text) + 1) != 0)
 		return -ENOMEM;
+	argument->count_bytes = strlen(text);
 	memcpy(argument->memory, text, strlen(text));
 	return 0;
 }
 
-void call_argument_deinit(struct call_argument *argument)
+void hand_argument_deinit(struct hand_argument *argument)
 {
 	free(TAKE(argument->memory));
 }

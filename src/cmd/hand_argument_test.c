@@ -13,7 +13,7 @@
 #include <cmocka.h>
 
 #include "base/cleanup.h"
-#include "cmd/call_argument.h"
+#include "cmd/hand_argument.h"
 
 static void test_argument_is_a_number_when_it_looks_like_one(void **state)
 {
@@ -31,14 +31,14 @@ static void test_argument_is_a_number_when_it_looks_like_one(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
-		struct call_argument argument;
+		struct hand_argument argument;
 		const char *problem;
 
-		assert_int_equal(call_argument_init(&argument, rows[i].text, &problem), 0);
-		assert_int_equal(argument.kind, CALL_ARGUMENT_NUMBER);
+		assert_int_equal(hand_argument_init(&argument, rows[i].text, &problem), 0);
+		assert_int_equal(argument.kind, HAND_ARGUMENT_NUMBER);
 		assert_int_equal(argument.value, rows[i].value);
 		assert_null(argument.memory);
-		call_argument_deinit(&argument);
+		hand_argument_deinit(&argument);
 	}
 }
 
@@ -63,15 +63,15 @@ static void test_argument_is_a_string_when_it_is_nothing_else(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
-		struct call_argument argument;
+		struct hand_argument argument;
 		const char *problem;
 
-		assert_int_equal(call_argument_init(&argument, rows[i].text, &problem), 0);
-		assert_int_equal(argument.kind, CALL_ARGUMENT_BYTES);
+		assert_int_equal(hand_argument_init(&argument, rows[i].text, &problem), 0);
+		assert_int_equal(argument.kind, HAND_ARGUMENT_BYTES);
 		assert_int_equal(argument.value, (uintptr_t)argument.memory);
 		assert_int_equal(argument.bytes, strlen(rows[i].expected) + 1);
 		assert_string_equal((const char *)argument.memory, rows[i].expected);
-		call_argument_deinit(&argument);
+		hand_argument_deinit(&argument);
 	}
 }
 
@@ -80,19 +80,19 @@ static void test_argument_is_room_when_in_brackets(void **state)
 	static const struct {
 		const char *text;
 		size_t bytes;
-	} rows[] = {{"[0]", 0}, {"[1]", 1}, {"[0x10]", 16}, {"[67108864]", CALL_ROOM_MAX}};
+	} rows[] = {{"[0]", 0}, {"[1]", 1}, {"[0x10]", 16}, {"[67108864]", HAND_ROOM_MAX}};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
-		struct call_argument argument;
+		struct hand_argument argument;
 		const char *problem;
 
-		assert_int_equal(call_argument_init(&argument, rows[i].text, &problem), 0);
-		assert_int_equal(argument.kind, CALL_ARGUMENT_ROOM);
+		assert_int_equal(hand_argument_init(&argument, rows[i].text, &problem), 0);
+		assert_int_equal(argument.kind, HAND_ARGUMENT_ROOM);
 		assert_int_equal(argument.bytes, rows[i].bytes);
 		for (size_t j = 0; j < rows[i].bytes && j < 16; j++)
 			assert_int_equal(argument.memory[j], 0);
-		call_argument_deinit(&argument);
+		hand_argument_deinit(&argument);
 	}
 }
 
@@ -103,12 +103,12 @@ static void test_argument_is_refused_when_it_is_wrong(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
-		struct call_argument argument;
+		struct hand_argument argument;
 		const char *problem = NULL;
 
-		assert_true(call_argument_init(&argument, rows[i], &problem) < 0);
+		assert_true(hand_argument_init(&argument, rows[i], &problem) < 0);
 		assert_non_null(problem);
-		call_argument_deinit(&argument);
+		hand_argument_deinit(&argument);
 	}
 }
 
@@ -116,7 +116,7 @@ static void test_argument_is_the_contents_when_it_names_a_file(void **state)
 {
 	static const uint8_t contents[] = {0, 1, '\n', 0xff, 0};
 	char path[] = "@/tmp/ferry-call-XXXXXX";
-	struct call_argument argument;
+	struct hand_argument argument;
 	const char *problem;
 	int fd = mkstemp(path + 1);
 
@@ -124,12 +124,12 @@ static void test_argument_is_the_contents_when_it_names_a_file(void **state)
 	assert_true(fd >= 0);
 	assert_int_equal(write(fd, contents, sizeof(contents)), sizeof(contents));
 	(void)close(fd);
-	assert_int_equal(call_argument_init(&argument, path, &problem), 0);
+	assert_int_equal(hand_argument_init(&argument, path, &problem), 0);
 	(void)unlink(path + 1);
-	assert_int_equal(argument.kind, CALL_ARGUMENT_BYTES);
+	assert_int_equal(argument.kind, HAND_ARGUMENT_BYTES);
 	assert_int_equal(argument.bytes, sizeof(contents));
 	assert_memory_equal(argument.memory, contents, sizeof(contents));
-	call_argument_deinit(&argument);
+	hand_argument_deinit(&argument);
 }
 
 static void test_number_is_found_when_a_call_is_named(void **state)
@@ -139,20 +139,20 @@ static void test_number_is_found_when_a_call_is_named(void **state)
 		enum call_numbering numbering;
 		long number; /* -1: there is none */
 	} rows[] = {
-		{"getpid", CALL_LINUX, SYS_getpid},
-		{"openat", CALL_LINUX, SYS_openat},
-		{"getpid", CALL_NETBSD, 20},
-		{"pwrite", CALL_NETBSD, 174},
-		{"pwrite", CALL_LINUX, -1},
-		{"pwrite64", CALL_NETBSD, -1},
-		{"0", CALL_LINUX, 0},
-		{"0x10", CALL_NETBSD, 16},
-		{"4294967295", CALL_LINUX, 4294967295},
-		{"4294967296", CALL_LINUX, -1},
-		{"-1", CALL_LINUX, -1},
-		{"1x", CALL_LINUX, -1},
-		{"", CALL_LINUX, -1},
-		{"nonsense", CALL_LINUX, -1},
+		{"getpid", NUMBERING_LINUX, SYS_getpid},
+		{"openat", NUMBERING_LINUX, SYS_openat},
+		{"getpid", NUMBERING_NETBSD, 20},
+		{"pwrite", NUMBERING_NETBSD, 174},
+		{"pwrite", NUMBERING_LINUX, -1},
+		{"pwrite64", NUMBERING_NETBSD, -1},
+		{"0", NUMBERING_LINUX, 0},
+		{"0x10", NUMBERING_NETBSD, 16},
+		{"4294967295", NUMBERING_LINUX, 4294967295},
+		{"4294967296", NUMBERING_LINUX, -1},
+		{"-1", NUMBERING_LINUX, -1},
+		{"1x", NUMBERING_LINUX, -1},
+		{"", NUMBERING_LINUX, -1},
+		{"nonsense", NUMBERING_LINUX, -1},
 	};
 
 	(void)state;
@@ -168,13 +168,13 @@ static void test_number_is_found_when_a_call_is_named(void **state)
 static void test_error_has_a_name_when_both_kernels_mean_the_same(void **state)
 {
 	(void)state;
-	assert_string_equal(call_error_name(ENOENT, CALL_LINUX), "ENOENT");
-	assert_string_equal(call_error_name(ENOSYS, CALL_LINUX), "ENOSYS");
-	assert_null(call_error_name(4000, CALL_LINUX));
-	assert_string_equal(call_error_name(ENOENT, CALL_NETBSD), "ENOENT");
-	assert_string_equal(call_error_name(ERANGE, CALL_NETBSD), "ERANGE");
-	assert_null(call_error_name(EAGAIN, CALL_NETBSD));
-	assert_null(call_error_name(78, CALL_NETBSD));
+	assert_string_equal(call_error_name(ENOENT, NUMBERING_LINUX), "ENOENT");
+	assert_string_equal(call_error_name(ENOSYS, NUMBERING_LINUX), "ENOSYS");
+	assert_null(call_error_name(4000, NUMBERING_LINUX));
+	assert_string_equal(call_error_name(ENOENT, NUMBERING_NETBSD), "ENOENT");
+	assert_string_equal(call_error_name(ERANGE, NUMBERING_NETBSD), "ERANGE");
+	assert_null(call_error_name(EAGAIN, NUMBERING_NETBSD));
+	assert_null(call_error_name(78, NUMBERING_NETBSD));
 }
 
 int main(void)
