@@ -251,7 +251,7 @@ static void add_own(struct making *making)
 	allow_if(making, SYS_prctl, IS(0, PR_SET_NAME));
 	allow_if(making, SYS_prctl, IS(0, PR_SET_PDEATHSIG));
 	/* Its own limits, to look at */
-	allow_if_both(making, SYS_prlimit64, IS(0, 0), SCMP_CMP64(2, SCMP_CMP_EQ, 0));
+	allow_if_both(making, SYS_prlimit64, IS(0, 0), BITS(2, UINT64_MAX, 0));
 	for (unsigned signal = SIGNAL_FIRST; signal <= SIGNAL_LAST; signal++)
 		allow_if(making, SYS_tgkill, IS(2, signal));
 }
