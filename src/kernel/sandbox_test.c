@@ -144,6 +144,58 @@ static void test_sandbox_changes_nothing_when_it_is_lent_to_read(void **state)
 	run_in_views(*state, change_only_what_may_be);
 }
 
+static void change_around_what_is_nested(struct fixture *fixture)
+{
+	const char *rw = fixture->tree.rw;
+
+	if (told->view == SANDBOX_VIRTUAL)
+		return;
+	CHECK_ERROR(mkdir(in(rw, "proc/new"), 0777), EROFS);
+	CHECK_ERROR(chmod(in(rw, "proc"), 0700), EROFS);
+	CHECK_ERROR(rename(in(rw, "proc"), in(rw, "moved")), EBUSY);
+	CHECK_ERROR(rmdir(in(rw, "proc")), EBUSY);
+	CHECK(open(in(rw, "file"), O_RDWR) >= 0);
+}
+
+static void test_sandbox_keeps_what_is_lent_within_what_is_lent_otherwise(void **state)
+{
+	static const struct entry nested = {.name = "nested", .as_nobody = true, .is_nested = true};
+	static const struct entry nested_root = {.name = "nested, root", .is_nested = true};
+
+	run_well(*state, &nested, change_around_what_is_nested);
+	if (is_root())
+		run_well(*state, &nested_root, change_around_what_is_nested);
+}
+
+static void see_the_whole_without_the_kernel(struct fixture *fixture)
+{
+	const struct tree *tree = &fixture->tree;
+	struct stat status;
+
+	if (told->view == SANDBOX_VIRTUAL)
+		return;
+	CHECK(stat("/etc/passwd", &status) == 0);
+	CHECK(stat(in(tree->base, "hidden"), &status) == 0);
+	CHECK(stat("/proc", &status) == 0);
+	CHECK_ERROR(stat("/proc/self", &status), ENOENT);
+	CHECK_ERROR(stat("/sys/kernel", &status), ENOENT);
+	CHECK(open("/dev/null", O_RDWR) < 0);
+	CHECK_ERROR(mkdir(in(tree->base, "new"), 0777), EROFS);
+	CHECK_ERROR(mkdir(in(tree->ro, "new"), 0777), EROFS);
+	CHECK(mkdir(in(tree->rw, "new"), 0777) == 0);
+	CHECK(rmdir(in(tree->rw, "new")) == 0);
+}
+
+static void test_sandbox_covers_the_kernel_when_everything_is_lent(void **state)
+{
+	static const struct entry whole = {.name = "whole", .as_nobody = true, .is_whole = true};
+	static const struct entry whole_root = {.name = "whole, root", .is_whole = true};
+
+	run_well(*state, &whole, see_the_whole_without_the_kernel);
+	if (is_root())
+		run_well(*state, &whole_root, see_the_whole_without_the_kernel);
+}
+
 static void see_no_kernel(struct fixture *fixture)
 {
 	const char *rw = fixture->tree.rw;
@@ -384,6 +436,8 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up_tree, tear_down_tree)
 		TEST(test_sandbox_shows_only_what_is_lent),
 		TEST(test_sandbox_changes_nothing_when_it_is_lent_to_read),
+		TEST(test_sandbox_keeps_what_is_lent_within_what_is_lent_otherwise),
+		TEST(test_sandbox_covers_the_kernel_when_everything_is_lent),
 		TEST(test_sandbox_covers_what_is_mounted_within),
 		TEST(test_sandbox_leaves_no_rights),
 		TEST(test_sandbox_drops_capabilities_when_entered),

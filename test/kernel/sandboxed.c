@@ -117,6 +117,18 @@ void lend_tree(struct linux_policy *policy, const struct tree *tree, bool has_ne
 			      sizeof(problem)) == 0);
 }
 
+static void lend_more(struct linux_policy *policy, const struct tree *tree,
+	const struct entry *entry)
+{
+	char value[NAME_MAX_];
+
+	(void)snprintf(value, sizeof(value), "path=%s/proc,ro", tree->rw);
+	if (entry->is_nested)
+		CHECK(linux_policy_lend(policy, value, told->text, sizeof(told->text)) == 0);
+	if (entry->is_whole)
+		CHECK(linux_policy_lend(policy, "path=/,ro", told->text, sizeof(told->text)) == 0);
+}
+
 /* In a process of its own: enter, fork a worker, and end as it ends. */
 static void enter_and_work(struct fixture *fixture, const struct entry *entry, worker_body *body)
 {
@@ -141,6 +153,7 @@ static void enter_and_work(struct fixture *fixture, const struct entry *entry, w
 	if (entry->is_refused)
 		CHECK(refuse_namespaces(EPERM) == 0);
 	lend_tree(&policy, &fixture->tree, entry->has_network);
+	lend_more(&policy, &fixture->tree, entry);
 	if (sandbox_enter(&policy, &options, &walls, told->text, sizeof(told->text)) != 0)
 		_exit(EXIT_WALLS);
 	told->view = walls.view;

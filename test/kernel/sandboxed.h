@@ -41,6 +41,8 @@ struct entry {
 	bool without_namespaces;
 	bool without_landlock;
 	bool has_network;
+	bool is_nested; /* a directory of what is lent to be written is lent to be read */
+	bool is_whole;  /* "/" is lent, to be read */
 };
 
 struct fixture {
