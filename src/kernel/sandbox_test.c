@@ -26,6 +26,7 @@
 #include <cmocka.h>
 
 #include "base/cleanup.h"
+#include "kernel/linux_path.h"
 #include "test/kernel/sandboxed.h"
 
 static const struct entry root_entry = {.name = "root"};
@@ -430,6 +431,42 @@ static void test_sandbox_keeps_from_files_by_landlock_when_there_is_no_view(void
 	}
 }
 
+static void look_up_paths(struct fixture *fixture)
+{
+	const struct tree *tree = &fixture->tree;
+	struct linux_policy policy;
+	struct linux_path path;
+	struct linux_root root;
+	int fd;
+
+	lend_tree(&policy, tree, false);
+	CHECK(linux_root_open(&policy, &root) == 0);
+	CHECK(chdir(tree->rw) == 0);
+	CHECK(linux_path_open(&root, AT_FDCWD, "within", LINUX_PATH_OBJECT, &path) == 0);
+	fd = open(path.text, O_RDWR);
+	CHECK(fd >= 0);
+	linux_path_close(&path);
+	CHECK(linux_path_open(&root, AT_FDCWD, "new", LINUX_PATH_NAME, &path) == 0);
+	CHECK(mkdir(path.text, 0777) == 0);
+	CHECK(rmdir(path.text) == 0);
+	linux_path_close(&path);
+	CHECK(!linux_path_is_read_only(&root, fd));
+	CHECK(linux_path_open(&root, AT_FDCWD, "../ro/file", LINUX_PATH_OBJECT, &path) == 0);
+	CHECK(path.is_read_only && linux_path_is_read_only(&root, path.descriptor));
+	CHECK(linux_path_open(&root, AT_FDCWD, "../hidden", LINUX_PATH_OBJECT, &path) == -ENOENT);
+}
+
+static void test_sandbox_lets_a_worker_look_up_paths_when_there_is_no_view(void **state)
+{
+	static const struct entry bare = {.name = "nobody with a filter alone",
+		.as_nobody = true,
+		.without_namespaces = true,
+		.without_landlock = true};
+
+	run_well(*state, &virtual_entry, look_up_paths);
+	run_well(*state, &bare, look_up_paths);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -446,6 +483,7 @@ int main(void)
 		TEST(test_sandbox_bounds_a_fork_bomb),
 		TEST(test_sandbox_falls_back_when_namespaces_are_refused),
 		TEST(test_sandbox_keeps_from_files_by_landlock_when_there_is_no_view),
+		TEST(test_sandbox_lets_a_worker_look_up_paths_when_there_is_no_view),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
