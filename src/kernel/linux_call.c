@@ -408,7 +408,7 @@ static int64_t make(struct linux_call *call)
 		return linux_transfer_make(call);
 	if (linux_message_is_needed(call))
 		return linux_message_make(call);
-	value = linux_rule_make(call);
+	value = linux_transfer_align(call, linux_rule_make(call));
 	return settle(call, value);
 }
 

@@ -23,4 +23,9 @@ int64_t linux_transfer_make(struct linux_call *call);
 bool linux_transfer_next(const struct linux_call *call, uint64_t given[CALL_ARGUMENTS_MAX],
 	int64_t value);
 
+/** A call without a vector was made. If it failed since a file that was opened with O_DIRECT takes no
+ *  buffer that is aligned as the one here, it is made again by another: the client's own is aligned.
+ *  @return its value, or -errno */
+int64_t linux_transfer_align(struct linux_call *call, int64_t value);
+
 #endif

@@ -140,6 +140,45 @@ static void test_linux_transfer_is_short_when_a_nested_buffer_is_bad(void **stat
 	(void)close(fd);
 }
 
+/* In pages of the program's own, which is what a file system may want. */
+static void test_linux_transfer_is_aligned_when_the_clients_buffers_are(void **state)
+{
+	CLEANUP(cleanup_free) uint8_t *from = aligned_alloc(4096, 16384);
+	CLEANUP(cleanup_free) uint8_t *to = aligned_alloc(4096, 16384);
+	struct iovec vector[2];
+	char path[128];
+	int fd;
+
+	assert_non_null(from);
+	assert_non_null(to);
+	linux_bench_path(*state, "file", path);
+	fd = open(path, O_CREAT | O_RDWR | O_DIRECT, 0600);
+	if (fd < 0)
+		skip();
+	assert_int_equal(unlink(path), 0);
+	for (size_t i = 0; i < 16384; i++)
+		from[i] = (uint8_t)(i ^ (i >> 8));
+	memset(to, 0, 16384);
+	assert_int_equal(LINUX_CALL(*state, SYS_pwrite64, (uint64_t)fd, AT(from), 8192, 0), 8192);
+	vector[0] = (struct iovec){from + 8192, 4096};
+	vector[1] = (struct iovec){from + 12288, 4096};
+	assert_int_equal(LINUX_CALL(*state, SYS_pwritev, (uint64_t)fd, AT(vector), 2, 8192, 0),
+		8192);
+	assert_int_equal(LINUX_CALL(*state, SYS_read, (uint64_t)fd, AT(to), 4096), 4096);
+	vector[0] = (struct iovec){to + 4096, 4096};
+	vector[1] = (struct iovec){to + 8192, 8192};
+	assert_int_equal(LINUX_CALL(*state, SYS_preadv, (uint64_t)fd, AT(vector), 2, 4096, 0),
+		12288);
+	assert_memory_equal(to, from, 16384);
+	/* At its end, and where no buffer would do. */
+	assert_int_equal(LINUX_CALL(*state, SYS_pread64, (uint64_t)fd, AT(to), 4096, 16384), 0);
+	assert_int_equal(LINUX_CALL(*state, SYS_pread64, (uint64_t)fd, AT(to), 8192, 12288), 4096);
+	assert_int_equal(LINUX_CALL(*state, SYS_pread64, (uint64_t)fd, AT(to), 4096, 1),
+		pread(fd, to, 4096, 1) >= 0 ? 4096 : -EINVAL);
+	assert_true(LINUX_CALL(*state, SYS_pwrite64, (uint64_t)fd, 0, 1, 1) < 0);
+	(void)close(fd);
+}
+
 struct reader {
 	int fd;
 	size_t bytes;
@@ -195,6 +234,7 @@ int main(void)
 		BENCH_TEST(test_linux_transfer_moves_all_bytes_when_a_file_has_them),
 		BENCH_TEST(test_linux_transfer_scatters_and_gathers_when_there_are_many_buffers),
 		BENCH_TEST(test_linux_transfer_is_short_when_a_nested_buffer_is_bad),
+		BENCH_TEST(test_linux_transfer_is_aligned_when_the_clients_buffers_are),
 		BENCH_TEST(test_linux_transfer_writes_all_when_a_stream_is_slow),
 	};
 
