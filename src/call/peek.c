@@ -1,15 +1,42 @@
 /*
  * The kernel copies from this process to this process, and tells what it could not read. Where it is
- * forbidden to (a filter of system calls), pointers are followed as any program would.
+ * forbidden to (a filter of system calls), it is asked for each page whether it can be read.
  */
 #include "call/peek.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
-#define PIECE_BYTES 256u /* of a string, read at a time; a part of any page */
+#define PAGE_BYTES  4096u /* the least there is */
+#define WORD_BYTES  8u    /* of a set of signals */
+#define PIECE_BYTES 256u  /* of a string, read at a time; a part of any page */
+
+/* Whether the kernel can read the word at @address, by a call that reads it and does nothing. */
+static bool is_word_readable(uint64_t address)
+{
+	enum { NO_SUCH_HOW = -1 };
+	long value = syscall(SYS_rt_sigprocmask, NO_SUCH_HOW, (uintptr_t)address, NULL, WORD_BYTES);
+
+	return value == 0 || errno != EFAULT;
+}
+
+/* A page can be read as a whole or not at all. */
+static bool is_readable(uint64_t address, size_t bytes)
+{
+	uint64_t last = (address + bytes - 1) & ~(uint64_t)(WORD_BYTES - 1);
+
+	if (address > UINT64_MAX - bytes)
+		return false;
+	for (uint64_t at = address & ~(uint64_t)(PAGE_BYTES - 1); at <= last; at += PAGE_BYTES) {
+		if (!is_word_readable(at + WORD_BYTES)) /* at 0 nothing would be read */
+			return false;
+	}
+	return true;
+}
 
 int call_peek(void *ret_to, uint64_t address, size_t bytes)
 {
@@ -25,6 +52,8 @@ int call_peek(void *ret_to, uint64_t address, size_t bytes)
 	if (count >= 0)
 		return (size_t)count == bytes ? 0 : -EFAULT;
 	if (errno != EPERM && errno != ENOSYS)
+		return -EFAULT;
+	if (!is_readable(address, bytes))
 		return -EFAULT;
 	memcpy(ret_to, (const void *)(uintptr_t)address, bytes);
 	return 0;

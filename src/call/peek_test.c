@@ -13,6 +13,7 @@
 
 #include "base/cleanup.h"
 #include "test/call/edge.h"
+#include "test/seccomp/refusal.h"
 
 static void test_peek_copies_when_memory_is_there(void **state)
 {
@@ -96,5 +97,10 @@ int main(void)
 		cmocka_unit_test(test_string_has_its_limit_when_it_does_not_end),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	int failed = cmocka_run_group_tests(tests, NULL, NULL);
+
+	/* The same where the kernel does not copy. */
+	if (refuse_peeking(EPERM) != 0)
+		return failed;
+	return failed + cmocka_run_group_tests_name("refused", tests, NULL, NULL);
 }

@@ -90,12 +90,11 @@ static void check_all(const struct sock_fprog *filter, const int *calls, size_t 
 
 static void test_filter_kills_who_tries_to_break_out(void **state)
 {
-	static const int calls[] = {SYS_ptrace, SYS_process_vm_readv, SYS_process_vm_writev,
-		SYS_execve, SYS_execveat, SYS_unshare, SYS_setns, SYS_mount, SYS_umount2,
-		SYS_pivot_root, SYS_chroot, SYS_move_mount, SYS_open_tree, SYS_fsopen, SYS_bpf,
-		SYS_keyctl, SYS_add_key, SYS_request_key, SYS_perf_event_open, SYS_userfaultfd,
-		SYS_pidfd_getfd, SYS_open_by_handle_at, SYS_init_module, SYS_kexec_load, SYS_kcmp,
-		SYS_reboot};
+	static const int calls[] = {SYS_ptrace, SYS_process_vm_writev, SYS_execve, SYS_execveat,
+		SYS_unshare, SYS_setns, SYS_mount, SYS_umount2, SYS_pivot_root, SYS_chroot,
+		SYS_move_mount, SYS_open_tree, SYS_fsopen, SYS_bpf, SYS_keyctl, SYS_add_key,
+		SYS_request_key, SYS_perf_event_open, SYS_userfaultfd, SYS_pidfd_getfd,
+		SYS_open_by_handle_at, SYS_init_module, SYS_kexec_load, SYS_kcmp, SYS_reboot};
 
 	check_all(*state, calls, ARRAY_LENGTH(calls), KILLED);
 }
@@ -113,8 +112,9 @@ static void test_filter_has_no_other_calls(void **state)
 
 static void test_filter_forbids_signals_and_users(void **state)
 {
-	static const int calls[] = {SYS_kill, SYS_tkill, SYS_rt_sigqueueinfo, SYS_rt_tgsigqueueinfo,
-		SYS_pidfd_open, SYS_pidfd_send_signal, SYS_setuid, SYS_setresuid, SYS_setgroups};
+	static const int calls[] = {SYS_process_vm_readv, SYS_kill, SYS_tkill, SYS_rt_sigqueueinfo,
+		SYS_rt_tgsigqueueinfo, SYS_pidfd_open, SYS_pidfd_send_signal, SYS_setuid,
+		SYS_setresuid, SYS_setgroups};
 
 	check_all(*state, calls, ARRAY_LENGTH(calls), EPERM);
 }

@@ -37,14 +37,24 @@ int refuse_io_uring(int error)
 	return load(filter, ARRAY_LENGTH(filter));
 }
 
-int refuse_namespaces(int error)
+static int refuse_one(uint32_t call, int error)
 {
 	struct sock_filter filter[] = {
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_unshare, 0, 1),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, call, 0, 1),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (uint32_t)error),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
 	};
 
 	return load(filter, ARRAY_LENGTH(filter));
+}
+
+int refuse_namespaces(int error)
+{
+	return refuse_one(SYS_unshare, error);
+}
+
+int refuse_peeking(int error)
+{
+	return refuse_one(SYS_process_vm_readv, error);
 }

@@ -1,6 +1,6 @@
 /*
- * A process for which the kernel has no io_uring, or no namespaces: a seccomp filter refuses their
- * system calls.
+ * A process for which the kernel has no io_uring, or no namespaces, or that may not read memory
+ * as a debugger does: a seccomp filter refuses the system calls.
  */
 #ifndef FERRY_TEST_SECCOMP_REFUSAL_H
 #define FERRY_TEST_SECCOMP_REFUSAL_H
@@ -13,5 +13,8 @@ int refuse_io_uring(int error) __attribute__((warn_unused_result));
 
 /** Refuse unshare() likewise. */
 int refuse_namespaces(int error) __attribute__((warn_unused_result));
+
+/** Refuse process_vm_readv() likewise. */
+int refuse_peeking(int error) __attribute__((warn_unused_result));
 
 #endif
