@@ -343,6 +343,9 @@ static int open_all(struct worker_process *worker)
 		.files = LOOP_FILES_THREADS,
 		.pool_bytes = LOOP_POOL_BYTES,
 		.place = kernel_window_take,
+		/* Lanes spin by themselves; a loop that does would first measure what a wake-up
+		 * costs, with descriptors whose numbers are the client's. */
+		.is_spinning_off = true,
 	};
 	int error = loop_new(&options, &worker->loop);
 
