@@ -4,7 +4,8 @@ _ferry_options() { # verb
 	case $1 in
 	serve)
 		echo --listen= --nqn= --allow-host= --allow-any-host --discovery-address= \
-			--discovery-port= --threads= --log-level= --header-digest= --data-digest= \
+			--discovery-port= --threads= --log-level= --lend= --calls= --stdio --trace \
+			--user= --header-digest= --data-digest= \
 			--max-admin-queue= --max-io-queue= --max-io-queues= --in-capsule= \
 			--max-h2c-data= --mdts= --max-connections= \
 			--max-address-connections= --max-host-controllers= --max-host-queues= \
@@ -44,6 +45,9 @@ _ferry_values() { # option
 	case $1 in
 	--header-digest | --data-digest) echo asked require refuse ;;
 	--log-level) echo error warning info debug ;;
+	--lend) echo net net=connect: net=bind: path= ;;
+	--calls) echo unix:// tcp://127.0.0.1: ;;
+	--user) compgen -u ;;
 	--listen) echo 127.0.0.1 0.0.0.0 '[::1]' '[::]' ;;
 	--allow-host | --host-nqn) cat /etc/nvme/hostnqn 2>/dev/null ;;
 	esac

@@ -6,18 +6,20 @@
 
 #include "base/cleanup.h"
 #include "cmd/message.h"
+#include "cmd/serve_lend.h"
 #include "cmd/verb.h"
 
 struct verb {
 	const char *name;
-	const char *summary;
+	const char *summary; /* NULL: not for users */
 	int (*run)(int argc, char **argv);
 };
 
 static const struct verb verbs[] = {
-	{"serve", "lend disks to other machines, over NVMe/TCP", verb_serve},
+	{"serve", "lend disks, the network and files to other machines", verb_serve},
 	{"disk", "look at and copy disks that are lent", verb_disk},
 	{"call", "make a system call in a kernel elsewhere", verb_call},
+	{SERVE_SPAWNER_VERB, NULL, verb_spawner},
 };
 
 static void print_help(void)
@@ -25,12 +27,15 @@ static void print_help(void)
 	printf("Usage: ferry VERB [OPTIONS] [ARGUMENTS]\n\n"
 	       "Ferry lends parts of one machine to programs on another: no kernel module, no root.\n\n"
 	       "Verbs:\n");
-	for (size_t i = 0; i < ARRAY_LENGTH(verbs); i++)
-		printf("  %-8s %s\n", verbs[i].name, verbs[i].summary);
+	for (size_t i = 0; i < ARRAY_LENGTH(verbs); i++) {
+		if (verbs[i].summary != NULL)
+			printf("  %-8s %s\n", verbs[i].name, verbs[i].summary);
+	}
 	printf("\nExamples:\n"
 	       "  ferry serve disk.img                      lend an image file, on this machine only\n"
 	       "  ferry serve --listen 0.0.0.0 --allow-host NQN disk.img\n"
 	       "                                            lend it to one host of the network\n"
+	       "  ferry serve --lend path=/srv,ro           lend a directory, by system calls\n"
 	       "  ferry disk info nvme-tcp://HOST/NQN       say what is lent there\n"
 	       "  ferry disk copy disk.img nvme-tcp://HOST/NQN\n"
 	       "                                            fill a remote disk\n"

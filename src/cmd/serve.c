@@ -1,6 +1,7 @@
 /*
  * ferry serve: opens the stores, names them as one subsystem, listens, says so, and serves until a
- * signal; then it drains, flushes and exits. A second signal ends it at once.
+ * signal; then it drains, flushes and exits. A second signal ends it at once. Lent calls are served beside
+ * them on loop 0, or alone on a loop of their own.
  */
 #include <errno.h>
 #include <signal.h>
@@ -18,6 +19,7 @@
 #include "cmd/log_output.h"
 #include "cmd/message.h"
 #include "cmd/notify.h"
+#include "cmd/serve_lend.h"
 #include "cmd/serve_listeners.h"
 #include "cmd/serve_options.h"
 #include "cmd/serve_sizes.h"
@@ -40,8 +42,11 @@ struct daemon {
 	struct log *log;
 	struct store **stores;
 	size_t store_count;
-	struct target *target;
+	struct target *target; /* NULL: no disks, and so of the server */
 	struct server *server;
+	struct loop *own_loop; /* without a server */
+	struct serve_lend lend;
+	FILE *output; /* what is said goes there */
 	int nqn_fd;
 	char nqn[NVME_NQN_TEXT_MAX];
 	struct serve_listeners listeners;
@@ -49,6 +54,11 @@ struct daemon {
 	struct loop_watch signals;
 	int signal_fd;
 };
+
+static struct loop *loop_of(const struct daemon *daemon)
+{
+	return daemon->server != NULL ? server_loop(daemon->server) : daemon->own_loop;
+}
 
 static int open_stores(struct daemon *daemon)
 {
@@ -143,6 +153,27 @@ static void end_at_next_signal(void)
 	(void)pthread_sigmask(SIG_UNBLOCK, &signals, NULL);
 }
 
+/* The server stops when it has drained; calls end meanwhile, or after that in serve_lend_close(). */
+static void begin_end(struct daemon *daemon)
+{
+	serve_lend_stop(&daemon->lend);
+	if (daemon->server != NULL)
+		server_stop(daemon->server);
+	else if (daemon->lend.has_ended)
+		loop_stop(daemon->own_loop);
+}
+
+/* Calls are lent no more. Disks are still served, unless all of it was for one program. */
+static void lending_ended(void *context)
+{
+	struct daemon *daemon = context;
+
+	if (daemon->server == NULL)
+		loop_stop(daemon->own_loop);
+	else if (daemon->options.is_stdio)
+		server_stop(daemon->server);
+}
+
 static void take_signal(struct loop_watch *watch, uint32_t events)
 {
 	struct daemon *daemon = container_of(watch, struct daemon, signals);
@@ -155,7 +186,7 @@ static void take_signal(struct loop_watch *watch, uint32_t events)
 		strsignal((int)info.ssi_signo));
 	notify_manager("STOPPING=1");
 	end_at_next_signal();
-	server_stop(daemon->server);
+	begin_end(daemon);
 }
 
 /* Signals come to loop 0; blocked before any thread starts, so that none is interrupted. */
@@ -172,7 +203,7 @@ static int watch_signals(struct daemon *daemon)
 	if (daemon->signal_fd < 0)
 		return -errno;
 	daemon->signals = (struct loop_watch){.ready = take_signal, .fd = daemon->signal_fd};
-	return loop_watch(server_loop(daemon->server), &daemon->signals, EPOLLIN);
+	return loop_watch(loop_of(daemon), &daemon->signals, EPOLLIN);
 }
 
 static void size_changed(void *context, struct store *store)
@@ -199,24 +230,28 @@ static void watch_sizes(struct daemon *daemon)
 
 static void print_stores(const struct daemon *daemon)
 {
-	printf("Serving %s\n", daemon->nqn);
+	FILE *output = daemon->output;
+
+	(void)fprintf(output, "Serving %s\n", daemon->nqn);
 	for (size_t i = 0; i < daemon->store_count; i++) {
 		const struct store *store = daemon->stores[i];
 		char size[TEXT_SIZE_MAX];
 
 		text_from_size(atomic_load(&store->size_bytes), size);
-		printf("  namespace %zu: %s, %s, %u-byte blocks%s\n", i + 1, store->name, size,
-			store->block_bytes, store->is_read_only ? ", read-only" : "");
+		(void)fprintf(output, "  namespace %zu: %s, %s, %u-byte blocks%s\n", i + 1,
+			store->name, size, store->block_bytes,
+			store->is_read_only ? ", read-only" : "");
 	}
 	if (daemon->options.is_any_host)
-		printf("  to any host that can reach it\n");
+		(void)fprintf(output, "  to any host that can reach it\n");
 	for (size_t i = 0; i < daemon->options.allowed_hosts.count; i++)
-		printf("  to host %s\n", daemon->options.allowed_hosts.items[i]);
+		(void)fprintf(output, "  to host %s\n", daemon->options.allowed_hosts.items[i]);
 }
 
 static void print_uses(const struct daemon *daemon)
 {
 	const struct serve_listeners *listeners = &daemon->listeners;
+	FILE *output = daemon->output;
 	char host[ADDRESS_TEXT_MAX], text[ADDRESS_TEXT_MAX];
 
 	address_host_to_text(&listeners->addresses[0], host);
@@ -225,17 +260,29 @@ static void print_uses(const struct daemon *daemon)
 		char discovery[ADDRESS_TEXT_MAX];
 
 		address_to_text(&listeners->discovery[i], discovery);
-		printf("  discovery also at %s\n", discovery);
+		(void)fprintf(output, "  discovery also at %s\n", discovery);
 	}
-	printf("Use it without root:\n  ferry disk info nvme-tcp://%s/%s\n", text, daemon->nqn);
-	printf("Use it as a disk of a kernel:\n"
-	       "  nvme connect -t tcp -a %s -s %u -n %s\n",
+	(void)fprintf(output, "Use it without root:\n  ferry disk info nvme-tcp://%s/%s\n", text,
+		daemon->nqn);
+	(void)fprintf(output,
+		"Use it as a disk of a kernel:\n"
+		"  nvme connect -t tcp -a %s -s %u -n %s\n",
 		host, address_port(&listeners->addresses[0]), daemon->nqn);
 	for (unsigned i = 0; i < listeners->address_count; i++) {
 		address_to_text(&listeners->addresses[i], text);
-		printf("ready nvme-tcp://%s/%s\n", text, daemon->nqn);
+		(void)fprintf(output, "ready nvme-tcp://%s/%s\n", text, daemon->nqn);
 	}
-	(void)fflush(stdout);
+}
+
+static void print_all(const struct daemon *daemon)
+{
+	if (daemon->server != NULL)
+		print_stores(daemon);
+	serve_lend_print(&daemon->lend, daemon->output);
+	if (daemon->server != NULL)
+		print_uses(daemon);
+	serve_lend_print_ready(&daemon->lend, daemon->output);
+	(void)fflush(daemon->output);
 	notify_manager("READY=1");
 }
 
@@ -263,7 +310,7 @@ static void flush_done(struct store_request *request)
 /* What was acknowledged and not flushed is flushed now: no host is there to ask for it. */
 static int flush_stores(struct daemon *daemon)
 {
-	struct loop *loop = server_loop(daemon->server);
+	struct loop *loop = loop_of(daemon);
 	uint64_t deadline_ns =
 		clock_monotonic()->now_ns(clock_monotonic()) + (uint64_t)FLUSH_MS * CLOCK_MS_NS;
 	int status = 0;
@@ -293,14 +340,18 @@ static int flush_stores(struct daemon *daemon)
 
 static int serve(struct daemon *daemon)
 {
-	int error = server_run(daemon->server);
+	int error =
+		daemon->server != NULL ? server_run(daemon->server) : loop_run(daemon->own_loop);
 	int flush_error;
 
 	if (error < 0 && error != -ETIMEDOUT) {
 		complain(VERB, "the server has failed: %s", strerror(-error));
 		_exit(EXIT_STATUS_FAILED);
 	}
+	serve_lend_close(&daemon->lend);
 	flush_error = flush_stores(daemon);
+	if (daemon->lend.is_failed)
+		flush_error = -EIO;
 	if (error == -ETIMEDOUT) {
 		log_write(daemon->log, LOG_LEVEL_WARNING, NULL,
 			"connections were left when the time to drain was over");
@@ -309,13 +360,11 @@ static int serve(struct daemon *daemon)
 	return flush_error;
 }
 
-static int set_up(struct daemon *daemon)
+static int set_up_disks(struct daemon *daemon)
 {
 	const struct serve_options *options = &daemon->options;
-	int error;
+	int error = open_stores(daemon);
 
-	raise_descriptor_limit();
-	error = open_stores(daemon);
 	if (error == 0)
 		error = take_name(daemon);
 	if (error < 0)
@@ -323,8 +372,6 @@ static int set_up(struct daemon *daemon)
 	error = target_new(&options->limits, daemon->log, &daemon->target);
 	if (error == 0)
 		error = server_new(daemon->target, daemon->log, &options->server, &daemon->server);
-	if (error == 0)
-		error = watch_signals(daemon);
 	if (error < 0) {
 		complain(VERB, "cannot start: %s", strerror(-error));
 		return error;
@@ -336,14 +383,39 @@ static int set_up(struct daemon *daemon)
 	return error;
 }
 
+static int set_up(struct daemon *daemon)
+{
+	int error;
+
+	raise_descriptor_limit();
+	error = serve_lend_start(&daemon->lend, &daemon->options);
+	if (error == 0 && daemon->options.stores.count > 0)
+		error = set_up_disks(daemon);
+	if (error < 0)
+		return error;
+	if (daemon->server == NULL)
+		error = loop_new(NULL, &daemon->own_loop);
+	if (error == 0)
+		error = watch_signals(daemon);
+	if (error < 0) {
+		complain(VERB, "cannot start: %s", strerror(-error));
+		return error;
+	}
+	daemon->lend.ended = lending_ended;
+	daemon->lend.context = daemon;
+	return serve_lend_open(&daemon->lend, loop_of(daemon), daemon->log);
+}
+
 static void tear_down(struct daemon *daemon, int status)
 {
 	if (!serve_sizes_stop(&daemon->sizes)) {
 		log_write(daemon->log, LOG_LEVEL_WARNING, NULL, "a file system does not answer");
 		_exit(status); /* what watches it still uses our memory */
 	}
+	serve_lend_close(&daemon->lend);
 	loop_unwatch(&daemon->signals);
 	server_free(daemon->server);
+	loop_free(daemon->own_loop);
 	target_free(daemon->target);
 	for (size_t i = 0; i < daemon->store_count; i++)
 		store_free(daemon->stores[i]);
@@ -367,12 +439,15 @@ int verb_serve(int argc, char **argv)
 	log_output_init(&daemon.log_output, STDERR_FILENO, getenv("JOURNAL_STREAM") != NULL);
 	daemon.log = log_new(daemon.options.log_level, log_output_write, &daemon.log_output,
 		clock_monotonic());
+	/* Standard output is the client's, with --stdio. */
+	daemon.output = daemon.options.is_stdio ? stderr : stdout;
 	error = daemon.log == NULL ? -ENOMEM : set_up(&daemon);
 	if (error == 0) {
-		target_publish(daemon.target);
-		watch_sizes(&daemon);
-		print_stores(&daemon);
-		print_uses(&daemon);
+		if (daemon.server != NULL) {
+			target_publish(daemon.target);
+			watch_sizes(&daemon);
+		}
+		print_all(&daemon);
 		error = serve(&daemon);
 	}
 	status = error < 0 ? EXIT_STATUS_FAILED : EXIT_STATUS_OK;

@@ -6,8 +6,11 @@
 
 #include <netinet/in.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cmd/message.h"
+#include "kernel/broker.h"
+#include "kernel/linux_policy.h"
 #include "nvme/nqn.h"
 #include "serve/server.h"
 
@@ -65,6 +68,33 @@ static size_t add_main_rows(struct serve_options *options, struct raw *raw,
 	return sizeof(rows) / sizeof(rows[0]);
 }
 
+/* Of lent calls. */
+static size_t add_lend_rows(struct serve_options *options, struct option_row *ret_rows)
+{
+	const struct option_row rows[] = {
+		{"lend", "WHAT",
+			"lend system calls: net, net=RULE[,RULE...] or path=DIR[,ro]; repeatable.\n"
+			"RULE is connect:NETWORK[:PORT[-PORT]] or bind:NETWORK[:PORT[-PORT]], NETWORK\n"
+			"is any, 192.0.2.0[/BITS] or [2001:db8::][/BITS]",
+			OPTION_LIST, {.list = &options->lent}, 0, 0},
+		{"calls", "URL",
+			"where calls come: unix://PATH or, within this machine, tcp://HOST:PORT;\n"
+			"repeatable (default $XDG_RUNTIME_DIR/ferry.sock or /tmp/ferry-UID/ferry.sock)",
+			OPTION_LIST, {.list = &options->calls}, 0, 0},
+		{"stdio", NULL,
+			"calls come by standard input and output, from one program; end with it",
+			OPTION_FLAG, {.is_set = &options->is_stdio}, 0, 0},
+		{"trace", NULL, "write each call that is made to standard error, as strace does",
+			OPTION_FLAG, {.is_set = &options->is_traced}, 0, 0},
+		{"user", "NAME",
+			"started by root: once all is open be this user, who makes the calls, too",
+			OPTION_TEXT, {.text = &options->user}, 0, 0},
+	};
+
+	memcpy(ret_rows, rows, sizeof(rows));
+	return sizeof(rows) / sizeof(rows[0]);
+}
+
 /* What hosts are told of the transport and of the controllers. */
 static size_t add_wire_rows(struct serve_options *options, struct raw *raw,
 	struct option_row *ret_rows)
@@ -114,25 +144,31 @@ static enum option_outcome parse_table(int argc, char **argv, struct serve_optio
 {
 	struct option_row rows[ROWS_MAX];
 	size_t main_count = add_main_rows(options, raw, rows);
+	size_t lend_count = add_lend_rows(options, rows + main_count);
 	const struct option_table table = {
 		.verb = VERB,
-		.usage = "[OPTIONS] STORE...",
+		.usage = "[OPTIONS] [STORE...] [--lend=WHAT]...",
 		.description =
-			"Lend disks to other machines over NVMe/TCP. Each STORE becomes a namespace, 1, 2, ...:\n"
+			"Lend disks to other machines over NVMe/TCP, the network and directories to programs\n"
+			"elsewhere by system calls, or both. Each STORE becomes a namespace, 1, 2, ...:\n"
 			"  PATH         an image file or a block device\n"
 			"  ram:SIZE     a disk in memory (ram:64M)\n"
 			"  null:SIZE    reads zeros, forgets writes\n"
 			"with options after commas: ro (read-only), lba=512|4096 (block size), uuid=UUID\n"
 			"(the namespace's identity). A comma in a PATH is written twice.\n\n"
-			"A line 'ready nvme-tcp://HOST:PORT/NQN' for each listener says that hosts may come.\n"
+			"Calls are made by processes within walls: of all that this machine has they reach what\n"
+			"--lend names, and nothing else.\n\n"
+			"A line 'ready URL' for each listener says that hosts, or programs, may come.\n"
 			"SIGTERM and SIGINT end what hosts have begun, flush the stores, and exit with 0.",
 		.footer =
 			"Examples:\n"
 			"  ferry serve disk.img\n"
 			"  ferry serve --listen 0.0.0.0 --allow-host $(cat /etc/nvme/hostnqn) /dev/sdb,ro\n"
-			"  ferry serve --listen [::1]:0 ram:1G,lba=4096 disk.img",
+			"  ferry serve --listen [::1]:0 ram:1G,lba=4096 disk.img\n"
+			"  ferry serve --lend net=connect:any:443 --lend path=/srv,ro",
 		.rows = rows,
-		.row_count = main_count + add_wire_rows(options, raw, rows + main_count),
+		.row_count = main_count + lend_count +
+			add_wire_rows(options, raw, rows + main_count + lend_count),
 	};
 
 	return option_parse(&table, argc, argv, &options->stores);
@@ -276,15 +312,78 @@ static bool take_wire(struct serve_options *options, const struct raw *raw)
 		parse_digest("data-digest", raw->data_digest, &options->server.data_digest);
 }
 
+/* @return the name of an option that is of no use without --lend, or NULL. */
+static const char *find_idle_option(const struct serve_options *options)
+{
+	if (options->calls.count > 0)
+		return "calls";
+	if (options->is_stdio)
+		return "stdio";
+	if (options->is_traced)
+		return "trace";
+	return options->user != NULL ? "user" : NULL;
+}
+
+static bool check_lent(const struct serve_options *options)
+{
+	struct linux_policy policy;
+	char problem[256];
+	int error = 0;
+
+	linux_policy_init(&policy);
+	for (size_t i = 0; error == 0 && i < options->lent.count; i++) {
+		error = linux_policy_lend(&policy, options->lent.items[i], problem,
+			sizeof(problem));
+		if (error != 0)
+			(void)complain_usage(VERB, "--lend=%s: %s", options->lent.items[i],
+				problem);
+	}
+	linux_policy_deinit(&policy);
+	return error == 0;
+}
+
+static bool check_lending(const struct serve_options *options)
+{
+	if (options->calls.count > BROKER_URLS_MAX - 1) {
+		(void)complain_usage(VERB, "--calls: at most %u times", BROKER_URLS_MAX - 1);
+		return false;
+	}
+	if (options->user != NULL && geteuid() != 0) {
+		(void)complain_usage(VERB, "--user=%s: only root can become another user",
+			options->user);
+		return false;
+	}
+	return check_lent(options);
+}
+
+/* What there is to serve. */
+static bool check_served(const struct serve_options *options, const struct raw *raw)
+{
+	const char *idle = find_idle_option(options);
+
+	if (options->lent.count == 0 && idle != NULL) {
+		(void)complain_usage(VERB, "--%s is for lent calls: say what with --lend", idle);
+		return false;
+	}
+	if (options->stores.count == 0 && options->lent.count == 0) {
+		(void)complain_usage(VERB,
+			"no store: name an image file, a block device or ram:SIZE; or lend something "
+			"with --lend");
+		return false;
+	}
+	if (options->stores.count == 0 && raw->listen.count > 0) {
+		(void)complain_usage(VERB, "--listen is for disks: name a STORE, too");
+		return false;
+	}
+	return true;
+}
+
 static bool check(struct serve_options *options, const struct raw *raw)
 {
 	const char *problem;
 
-	if (options->stores.count == 0) {
-		(void)complain_usage(VERB,
-			"no store: name an image file, a block device or ram:SIZE");
+	if (!check_served(options, raw) || !check_lending(options))
 		return false;
-	}
 	if (raw->log_level != NULL && log_level_parse(raw->log_level, &options->log_level) < 0) {
 		(void)complain_usage(VERB, "--log-level=%s: must be error, warning, info or debug",
 			raw->log_level);
@@ -341,4 +440,6 @@ void serve_options_deinit(struct serve_options *options)
 {
 	option_list_deinit(&options->stores);
 	option_list_deinit(&options->allowed_hosts);
+	option_list_deinit(&options->lent);
+	option_list_deinit(&options->calls);
 }

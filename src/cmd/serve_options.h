@@ -19,7 +19,7 @@
 #define SERVE_DISCOVERY_PORT_DEFAULT 8009 /* IANA: NVMe discovery */
 
 struct serve_options {
-	struct option_list stores; /* as typed */
+	struct option_list stores; /* as typed; none if only calls are lent */
 	struct option_list allowed_hosts;
 	bool is_any_host;
 	const char *nqn; /* NULL: the default */
@@ -30,6 +30,11 @@ struct serve_options {
 	enum log_level log_level;
 	struct target_limits limits;
 	struct server_options server;
+	/* Lent calls: */
+	struct option_list lent;  /* values of --lend, which are legal; none: no calls are lent */
+	struct option_list calls; /* URLs; none: the default, unless is_stdio */
+	bool is_stdio, is_traced;
+	const char *user;        /* to become; NULL: stay */
 	bool has_discovery_port; /* given: it must be free */
 	uint16_t discovery_port; /* 0: none */
 };

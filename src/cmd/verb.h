@@ -7,5 +7,6 @@
 int verb_call(int argc, char **argv);
 int verb_serve(int argc, char **argv);
 int verb_disk(int argc, char **argv);
+int verb_spawner(int argc, char **argv);
 
 #endif

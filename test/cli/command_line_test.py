@@ -9,8 +9,8 @@ NQN = 'nqn.2026-01.org.example:disk1'
 URL = 'nvme-tcp://127.0.0.1:1/' + NQN
 OPTIONS = {
     ('serve',): ('listen', 'nqn', 'allow-host', 'allow-any-host', 'discovery-address',
-                 'discovery-port', 'threads', 'log-level', 'header-digest', 'data-digest',
-                 'max-admin-queue', 'max-io-queue', 'max-io-queues', 'in-capsule', 'max-h2c-data',
+                 'discovery-port', 'threads', 'log-level', 'lend', 'calls', 'stdio', 'trace',
+                 'user', 'header-digest', 'data-digest', 'max-admin-queue', 'max-io-queue', 'max-io-queues', 'in-capsule', 'max-h2c-data',
                  'mdts', 'max-connections', 'max-address-connections', 'max-host-controllers',
                  'max-host-queues', 'no-flow-control-disable', 'help'),
     ('disk', 'list'): ('json', 'host-nqn', 'header-digest', 'data-digest', 'help'),
@@ -51,6 +51,19 @@ class CommandLineTest(harness.TestCase):
                    ('serve --nqn=nqn.2026-01.org.example:' + 'x' * 223 + ' ram:1M', '--nqn='),
                    ('serve --allow-host=' + 'x' * 300 + ' ram:1M', '--allow-host='),
                    ('serve --discovery-address=[:: ram:1M', '--discovery-address=[::'))
+
+    def test_serve_complains_when_what_is_lent_is_wrong(self):
+        self.wrong(('serve --calls=unix:///tmp/x', '--calls', '--lend'),
+                   ('serve --stdio ram:1M', '--stdio', '--lend'),
+                   ('serve --trace ram:1M', '--trace', '--lend'),
+                   ('serve --user=nobody ram:1M', '--user', '--lend'),
+                   ('serve --lend=net --listen=127.0.0.1:0', '--listen', 'STORE'),
+                   ('serve --lend=everything', '--lend=everything', 'path=DIR'),
+                   ('serve --lend=', '--lend=', 'path=DIR'),
+                   ('serve --lend=net=connect:any:0-99999', '--lend=net='),
+                   ('serve --lend=path=/there/is/no/such', '--lend=path='),
+                   ('serve --lend=path=/dev/null', '--lend=path='),
+                   ('serve --lend=net' + 16 * ' --calls=unix:///tmp/x', '--calls', '15'))
 
     def test_serve_complains_when_a_limit_of_the_wire_is_wrong(self):
         self.wrong(('serve --header-digest=yes ram:1M', '--header-digest=yes', 'require'),
