@@ -109,16 +109,17 @@ static void process_exec(void *data, void *process, const char *name)
 
 	(void)process, (void)name;
 	for (int first = 0; first < kernel->window; first += POLLED_MAX) {
-		int count =
-			kernel->window - first < POLLED_MAX ? kernel->window - first : POLLED_MAX;
+		unsigned count = (unsigned)(kernel->window - first);
 
-		for (int i = 0; i < count; i++)
-			polls[i] = (struct pollfd){.fd = first + i};
-		if (poll(polls, (nfds_t)count, 0) < 0)
-			for (int i = 0; i < count; i++)
+		if (count > POLLED_MAX)
+			count = POLLED_MAX;
+		for (unsigned i = 0; i < count; i++)
+			polls[i] = (struct pollfd){.fd = first + (int)i};
+		if (poll(polls, count, 0) < 0)
+			for (unsigned i = 0; i < count; i++)
 				polls[i].revents = 0;
-		for (int i = 0; i < count; i++) {
-			int fd = first + i;
+		for (unsigned i = 0; i < count; i++) {
+			int fd = first + (int)i;
 
 			if ((polls[i].revents & POLLNVAL) == 0 &&
 				(fcntl(fd, F_GETFD) & (FD_CLOEXEC | INT32_MIN)) == FD_CLOEXEC)
