@@ -13,11 +13,16 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "kernel/linux_made.h"
 #include "kernel/linux_message.h"
 #include "kernel/linux_paths.h"
 #include "kernel/linux_rule.h"
 #include "kernel/linux_trace.h"
 #include "kernel/linux_transfer.h"
+
+/* Room for a socket's address or option, whatever the client said there is: more than any of them has, for
+ * a size that Linux takes for another number than it looks like. */
+#define SIZED_ROOM 4096u
 
 bool linux_call_is_hidden(const struct linux_call *call, int fd)
 {
@@ -179,8 +184,10 @@ static int bring_out(struct linux_call *call, unsigned index)
 		call->local[index] = as_argument(LINUX_NOWHERE);
 		return 0;
 	}
-	error = linux_memory_room(&call->lwp->memory, call->given[index], extent->bytes, is_placed,
-		&call->rooms[index]);
+	error = linux_memory_room(&call->lwp->memory, call->given[index],
+		extent->is_sized && extent->bytes < SIZED_ROOM ? SIZED_ROOM : extent->bytes,
+		is_placed, &call->rooms[index]);
+	call->rooms[index].bytes = extent->bytes;
 	call->is_placing = call->is_placing || call->rooms[index].is_placed;
 	call->local[index] = as_argument(call->rooms[index].local);
 	return error;
@@ -337,58 +344,13 @@ static int give_all(struct linux_call *call, int64_t value)
 	return first;
 }
 
-/* New descriptors: the client gets those below the window. */
-
-static void close_new(const struct linux_call *call, int64_t value)
-{
-	bool is_pair = false;
-
-	for (unsigned i = 0; i < call->row->argument_count; i++) {
-		const int *fds = call->rooms[i].local;
-
-		if (call->extents[i].format != CALL_FORMAT_FDS || fds == NULL)
-			continue;
-		(void)close(fds[0]);
-		(void)close(fds[1]);
-		is_pair = true;
-	}
-	if (!is_pair)
-		(void)close((int)value);
-}
-
-static bool is_new_hidden(const struct linux_call *call, int64_t value)
-{
-	bool is_hidden = linux_call_is_hidden(call, (int)value);
-
-	for (unsigned i = 0; i < call->row->argument_count; i++) {
-		const int *fds = call->rooms[i].local;
-
-		if (call->extents[i].format == CALL_FORMAT_FDS && fds != NULL)
-			is_hidden = linux_call_is_hidden(call, fds[0]) ||
-				linux_call_is_hidden(call, fds[1]);
-	}
-	return is_hidden;
-}
-
-static bool makes_fd(const struct linux_call *call)
-{
-	if ((call->row->flags & CALL_MAKES_FD) != 0)
-		return true;
-	for (unsigned i = 0; i < call->row->argument_count; i++) {
-		if (call->extents[i].code != NULL &&
-			(call->extents[i].code->flags & CALL_MAKES_FD) != 0)
-			return true;
-	}
-	return false;
-}
-
 static int64_t settle(struct linux_call *call, int64_t value)
 {
-	bool is_new = value >= 0 && makes_fd(call);
+	bool is_new = value >= 0 && linux_made_is_any(call);
 	int error;
 
-	if (is_new && is_new_hidden(call, value)) {
-		close_new(call, value);
+	if (is_new && linux_made_is_hidden(call, value)) {
+		linux_made_close(call, value);
 		value = -EMFILE;
 		is_new = false;
 	}
@@ -396,7 +358,7 @@ static int64_t settle(struct linux_call *call, int64_t value)
 	if (error == 0 || value < 0)
 		return value;
 	if (is_new)
-		close_new(call, value);
+		linux_made_close(call, value);
 	return error;
 }
 
