@@ -102,7 +102,7 @@ static int add_message_parts(struct call_ranges *ranges, const struct msghdr *he
 
 static int add_message(struct call_ranges *ranges, uint64_t address, bool is_sent)
 {
-	struct msghdr header;
+	struct msghdr header = {0};
 	int error;
 
 	if (address == 0)
