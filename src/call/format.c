@@ -327,6 +327,16 @@ static bool add_fd_set(struct call_line *line, uint64_t address, uint64_t bytes)
 	return true;
 }
 
+/* @return the bytes of a string in its room, without the NUL that may end it. */
+static uint64_t text_bytes(uint64_t address, uint64_t bytes)
+{
+	char last;
+
+	return bytes > 0 && call_peek(&last, address + bytes - 1, 1) == 0 && last == '\0'
+		? bytes - 1
+		: bytes;
+}
+
 static bool add_bytes(struct call_line *line, uint64_t address, uint64_t bytes)
 {
 	uint8_t text[QUOTED_MAX];
@@ -353,7 +363,8 @@ void call_format_add(struct call_line *line, enum call_format format, uint64_t a
 		bytes >= structures[format].bytes)
 		is_there = add_structures(line, &structures[format], address, bytes);
 	else if (is_there)
-		is_there = add_bytes(line, address, bytes);
+		is_there = add_bytes(line, address,
+			format == CALL_FORMAT_TEXT ? text_bytes(address, bytes) : bytes);
 	if (!is_there)
 		call_format_add_pointer(line, address);
 }

@@ -113,6 +113,8 @@ static void test_strings_are_quoted_and_cut(void **state)
 			"write(1, \"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\"..., 33) = 33"},
 		{SYS_readlinkat, {4, AT("l"), AT(link), 100}, 6,
 			"readlinkat(4, \"l\", \"target\", 100) = 6"},
+		/* Its value counts the NUL. */
+		{SYS_getcwd, {AT(link), 100}, 7, "getcwd(\"target\", 100) = 7"},
 		{SYS_fgetxattr, {4, AT("user.a"), 0, 0}, 6,
 			"fgetxattr(4, \"user.a\", NULL, 0) = 6"},
 	};
