@@ -29,7 +29,8 @@ struct handover_bench {
 	struct loop_message message;
 	sem_t done;
 	bool is_stopping;
-	unsigned ended_count; /* adopters that have said so */
+	unsigned adopter_count; /* when they were counted last */
+	unsigned ended_count;   /* adopters that have said so */
 };
 
 /* For cmocka. */
