@@ -23,7 +23,7 @@
 #include "base/cleanup.h"
 
 #define KERNEL_TERMIOS_BYTES 36  /* smaller than the C library's */
-#define TCP_INFO_BYTES       256 /* it grows; Linux gives what there is room for */
+#define TCP_INFO_BYTES       512 /* it grows; Linux gives what there is room for */
 
 /* clang-format off */
 /* Each makes the name itself: handed on to another macro it would become a number. */

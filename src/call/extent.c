@@ -69,8 +69,6 @@ static int take_option(const struct call_row *row, const uint64_t *arguments, un
 	}
 	extent->class = CALL_IN;
 	bytes = count_of(row, arguments, size_index);
-	if (bytes > CALL_VALUE_MAX)
-		return -EINVAL;
 	/* Linux looks at no more than the option has. */
 	if (bytes < extent->bytes)
 		extent->bytes = bytes;

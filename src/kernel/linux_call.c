@@ -245,6 +245,11 @@ static int bring(struct linux_call *call, unsigned index)
 {
 	int error = call_extent(call->row, call->given, index, &call->extents[index]);
 
+	/* Where there is nothing nobody asks how much it is. */
+	if (error != 0 && call->given[index] == 0 && call->row->arguments[index].class == CALL_IN) {
+		call->local[index] = 0;
+		return 0;
+	}
 	if (error != 0)
 		return error;
 	switch (call->extents[index].class) {

@@ -155,7 +155,7 @@ static void test_linux_call_is_refused_when_the_client_is_hostile(void **state)
 		{SYS_getdents64, -ENOTDIR, 1, {1, at, 0x80000000}},
 		{SYS_getgroups, -EINVAL, 1, {UINT32_MAX, at}},
 		{SYS_getgroups, -EINVAL, 1, {0x80000000, at}},
-		{SYS_writev, -EINVAL, 1, {1, at, huge}},
+		{SYS_writev, 0, 1, {1, at, huge}}, /* its lower 32 bits, as Linux */
 		{SYS_writev, -EINVAL, 1, {1, at, UINT64_MAX}},
 		{SYS_writev, -EFAULT, 0, {1, at, 4}},
 		{SYS_poll, -EINVAL, 1, {at, UINT32_MAX, 0}},

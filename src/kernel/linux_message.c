@@ -86,10 +86,15 @@ static int bring_control(struct batch *batch, struct message *message, struct ms
 	size_t bytes = message->given.msg_controllen;
 	uint64_t address = (uint64_t)(uintptr_t)message->given.msg_control;
 
-	if (address == 0 || bytes == 0 || batch->is_without_control)
+	if (bytes == 0 || batch->is_without_control)
 		return 0;
 	if (batch->is_sending && bytes > CALL_CONTROL_MAX)
 		return -ENOBUFS;
+	if (address == 0) {
+		/* Linux looks for it there when it is sent. */
+		local->msg_controllen = batch->is_sending ? bytes : 0;
+		return 0;
+	}
 	if (bytes > CALL_CONTROL_MAX)
 		bytes = CALL_CONTROL_MAX;
 	message->control_room = bytes;
@@ -175,11 +180,14 @@ static int give_header(struct batch *batch, unsigned index, size_t bytes)
 	struct message *message = &batch->messages[index];
 	struct msghdr *local = &batch->local[index].msg_hdr;
 	struct ferry_lwp *handle = batch->call->lwp->memory.handle;
-	struct mmsghdr given = {.msg_hdr = message->given, .msg_len = (unsigned)bytes};
+	struct mmsghdr given;
 	size_t name_bytes =
 		local->msg_namelen < message->name_room ? local->msg_namelen : message->name_room;
 	int error = 0;
 
+	/* What lies between its members is the client's. */
+	memcpy(&given.msg_hdr, &message->given, sizeof(given.msg_hdr));
+	given.msg_len = (unsigned)bytes;
 	if (name_bytes > 0)
 		error = ferry_copyout(handle, local->msg_name,
 			(uint64_t)(uintptr_t)message->given.msg_name, name_bytes);
@@ -191,7 +199,10 @@ static int give_header(struct batch *batch, unsigned index, size_t bytes)
 	given.msg_hdr.msg_controllen = local->msg_controllen;
 	given.msg_hdr.msg_flags = local->msg_flags;
 	if (error == 0)
-		error = ferry_copyout(handle, &given, message->address, stride_of(batch));
+		error = ferry_copyout(handle, &given, message->address,
+			batch->is_single
+				? sizeof(struct msghdr)
+				: offsetof(struct mmsghdr, msg_len) + sizeof(given.msg_len));
 	local->msg_namelen = (socklen_t)name_bytes; /* for who looks at it here */
 	return error;
 }
