@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/sanitizer.h"
 
 #define CAPABILITIES_MAX 64
 
@@ -98,6 +99,7 @@ static int lower(int what, uint64_t most)
 int sandbox_rights_limit(const struct sandbox_options *options,
 	const struct sandbox_problem *problem)
 {
+	const uint64_t data_bytes = options->data_bytes != 0 ? options->data_bytes : SANDBOX_DATA;
 	const struct {
 		int what;
 		uint64_t most;
@@ -110,9 +112,7 @@ int sandbox_rights_limit(const struct sandbox_options *options,
 		{RLIMIT_NPROC, options->task_max != 0 ? options->task_max : SANDBOX_TASKS},
 		{RLIMIT_NOFILE,
 			options->descriptor_max != 0 ? options->descriptor_max : RLIM_INFINITY},
-#ifndef __SANITIZE_ADDRESS__ /* whose shadow is terabytes */
-		{RLIMIT_DATA, options->data_bytes != 0 ? options->data_bytes : SANDBOX_DATA},
-#endif
+		{RLIMIT_DATA, IS_SANITIZED ? RLIM_INFINITY : data_bytes},
 	};
 
 	for (size_t i = 0; i < ARRAY_LENGTH(limits); i++) {

@@ -18,6 +18,7 @@
 
 #include <cmocka.h>
 
+#include "base/sanitizer.h"
 #include "test/sysproxy/process_bench.h"
 
 #define GUESTS_LONG  32u /* processes in a wave, a multiple of ENDINGS */
@@ -33,17 +34,6 @@
 
 #define CROWD       1000u
 #define CROWD_STACK (64u << 10)
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define IS_SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define IS_SANITIZED 1
-#endif
-#endif
-#ifndef IS_SANITIZED
-#define IS_SANITIZED 0
-#endif
 
 enum ending {
 	END_BY_CLOSE,
