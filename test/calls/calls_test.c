@@ -188,7 +188,8 @@ static void compare_row(struct comparison *comparison, const struct call_row *ro
 	run_side(comparison, row, false);
 	run_side(comparison, row, true);
 	differences = compare_lines(comparison, row->name);
-	is_good = is_complete(comparison->direct, "direct") & is_complete(comparison->lent, "lent");
+	is_good = is_complete(comparison->direct, "direct");
+	is_good = is_complete(comparison->lent, "lent") && is_good;
 	if (differences > 0)
 		printf("  %zu differences\n", differences);
 	if (!is_covered(comparison->direct))
