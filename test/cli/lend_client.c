@@ -4,8 +4,11 @@
  *     lend_client URL hold        connect, make a call, print "held", and wait for the end of input
  *     lend_client URL fork PATH   write "parent" to the file; in a forked child " child", by the same
  *                                 descriptor; print what is in the file
+ *     lend_client URL storm PATH  calls of all kinds without end, by several threads and forked children:
+ *                                 files, pipes, one that blocks
  */
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -68,6 +71,90 @@ static void fork_both(struct ferry_sysproxy *client, const char *path)
 	(void)puts(text);
 }
 
+struct storm {
+	struct ferry_sysproxy *client;
+	const char *path;
+};
+
+/* Write and read a file that has no name any more. */
+static void use_file(const struct storm *storm, unsigned number)
+{
+	static const char data[64 << 10] = "data";
+	char path[256], back[64 << 10];
+	uint64_t open_file[FERRY_LINUX_ARGUMENTS] = {(uint64_t)AT_FDCWD, (uintptr_t)path,
+		O_CREAT | O_RDWR, 0600};
+	int64_t fd = -1;
+
+	(void)snprintf(path, sizeof(path), "%s/%ld-%u", storm->path, (long)getpid(), number);
+	if (ferry_linux_call(storm->client, SYS_openat, open_file, &fd) != 0 || fd < 0)
+		exit(EXIT_FAILURE);
+	(void)make(storm->client, SYS_unlink, (uintptr_t)path, NULL, 0);
+	if (make(storm->client, SYS_write, (uint64_t)fd, data, sizeof(data)) != sizeof(data))
+		exit(EXIT_FAILURE);
+	(void)make(storm->client, SYS_lseek, (uint64_t)fd, NULL, SEEK_SET);
+	if (make(storm->client, SYS_read, (uint64_t)fd, back, sizeof(back)) != sizeof(back))
+		exit(EXIT_FAILURE);
+	(void)make(storm->client, SYS_close, (uint64_t)fd, NULL, 0);
+}
+
+static void use_pipe(const struct storm *storm)
+{
+	char byte = 0;
+	int ends[2];
+
+	(void)make(storm->client, SYS_pipe2, (uintptr_t)ends, NULL, 0);
+	(void)make(storm->client, SYS_write, (uint64_t)ends[1], "p", 1);
+	(void)make(storm->client, SYS_read, (uint64_t)ends[0], &byte, 1);
+	(void)make(storm->client, SYS_close, (uint64_t)ends[0], NULL, 0);
+	(void)make(storm->client, SYS_close, (uint64_t)ends[1], NULL, 0);
+}
+
+static void *storm_on(void *context)
+{
+	const struct storm *storm = context;
+
+	for (unsigned number = 0;; number++) {
+		use_file(storm, (unsigned)gettid() * 1000 + number % 1000);
+		use_pipe(storm);
+	}
+	return NULL;
+}
+
+/* A read that nothing ends but the end of the program. */
+static void *storm_block(void *context)
+{
+	const struct storm *storm = context;
+	char byte;
+	int ends[2];
+
+	(void)make(storm->client, SYS_pipe2, (uintptr_t)ends, NULL, 0);
+	(void)make(storm->client, SYS_read, (uint64_t)ends[0], &byte, 1);
+	return NULL;
+}
+
+static void storm(struct ferry_sysproxy *client, const char *path)
+{
+	struct storm storm = {client, path};
+	pthread_t thread;
+
+	for (unsigned i = 0; i < 4; i++) {
+		if (pthread_create(&thread, NULL, i == 0 ? storm_block : storm_on, &storm) != 0)
+			exit(EXIT_FAILURE);
+	}
+	(void)puts("held");
+	(void)fflush(stdout);
+	for (;;) {
+		pid_t pid = ferry_sysproxy_fork(client);
+
+		if (pid == 0) {
+			use_file(&storm, 0);
+			_exit(EXIT_SUCCESS);
+		}
+		if (pid < 0 || waitpid(pid, NULL, 0) != pid)
+			exit(EXIT_FAILURE);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	struct ferry_sysproxy *client;
@@ -75,11 +162,13 @@ int main(int argc, char **argv)
 
 	if (argc < 3 || ferry_sysproxy_open(argv[1], NULL, &client, error) != 0) {
 		(void)fprintf(stderr, "%s\n",
-			argc < 3 ? "usage: lend_client URL hold|fork" : error);
+			argc < 3 ? "usage: lend_client URL hold|fork|storm" : error);
 		return EXIT_FAILURE;
 	}
 	if (strcmp(argv[2], "fork") == 0 && argc == 4)
 		fork_both(client, argv[3]);
+	else if (strcmp(argv[2], "storm") == 0 && argc == 4)
+		storm(client, argv[3]);
 	else
 		hold(client);
 	ferry_sysproxy_close(client);

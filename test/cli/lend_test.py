@@ -1,9 +1,10 @@
 """`ferry serve --lend`: programs make calls within walls, and nothing of them is left when they, the
 workers, the spawner or the daemon end, in whatever way.
 
-usage: lend_test.py FERRY LEND_CLIENT"""
+usage: lend_test.py FERRY LEND_CLIENT [--long]     with --long: the kills go on for a minute"""
 
 import os
+import random
 import re
 import signal
 import socket
@@ -18,6 +19,10 @@ import harness
 
 CLIENT = os.path.abspath(sys.argv.pop(2))
 HELLO = b'hello\n'
+IS_LONG = '--long' in sys.argv
+if IS_LONG:
+    sys.argv.remove('--long')
+STORM_S, STORM_PROGRAMS = (60, 24) if IS_LONG else (3, 8)
 
 
 def status_of(pid):
@@ -120,8 +125,8 @@ class Lender:
 class Held:
     """A program that has a worker, until it is told to go."""
 
-    def __init__(self, case, url):
-        self.process = subprocess.Popen([CLIENT, url, 'hold'], stdin=subprocess.PIPE,
+    def __init__(self, case, url, *what):
+        self.process = subprocess.Popen([CLIENT, url, *(what or ('hold',))], stdin=subprocess.PIPE,
                                         stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         case.addCleanup(self.end)
 
@@ -257,10 +262,42 @@ class LendTest(harness.TestCase):
         harness.until(lambda: len(lender.workers()) == 25, 'workers of killed programs have gone')
         for one in held[25:]:
             self.assertEqual(one.go(), 0)
-        harness.until(lambda: not lender.workers(), 'all workers have gone')
-        harness.until(lambda: sockets(lender.pid) == lender.socket_count, 'no descriptor is left')
+        self.assert_no_programs(lender)
         self.assertEqual(lender.call('open', self.file, '0'), '3\n')
         self.assert_ends(lender)
+
+    def test_two_hundred_programs_are_served_at_once(self):
+        lender = self.lend_directory()
+        held = self.held(lender, 200)
+        self.assertEqual(len(lender.workers()), 200)
+        for one in held:
+            self.assertEqual(one.go(), 0)
+        self.assert_no_programs(lender)
+        self.assert_ends(lender)
+
+    def test_nothing_is_left_when_programs_are_killed_in_mid_call(self):
+        """They write, read, block and fork; files that they make lose their names at once, but for
+        those of a program that was killed in between."""
+        lender = self.lend_directory()
+        seed = random.randrange(1 << 32)
+        chance, end = random.Random(seed), time.monotonic() + STORM_S
+        held = [Held(self, lender.url, 'storm', self.lent) for _ in range(STORM_PROGRAMS)]
+        while time.monotonic() < end:
+            victim = chance.randrange(STORM_PROGRAMS)
+            held[victim].await_call()
+            held[victim].end()
+            self.assertEqual(held[victim].process.returncode, -signal.SIGKILL, seed)
+            held[victim] = Held(self, lender.url, 'storm', self.lent)
+        for one in held:
+            one.end()
+        self.assert_no_programs(lender)
+        self.assertEqual(lender.call('open', self.file, '0'), '3\n')
+        self.assertNotIn('killed by signal', lender.errors())
+        self.assert_ends(lender)
+
+    def assert_no_programs(self, lender):
+        harness.until(lambda: not lender.workers(), 'all workers have gone')
+        harness.until(lambda: sockets(lender.pid) == lender.socket_count, 'no descriptor is left')
 
     def test_others_go_on_when_a_worker_is_killed(self):
         lender = self.lend_directory()
