@@ -40,7 +40,7 @@ static bool is_readable(uint64_t address, size_t bytes)
 
 int call_peek(void *ret_to, uint64_t address, size_t bytes)
 {
-	struct iovec here = {ret_to, bytes}, there = {(void *)(uintptr_t)address, bytes};
+	struct iovec here = {.iov_len = bytes}, there = {(void *)(uintptr_t)address, bytes};
 	ssize_t count;
 
 	if (bytes == 0)
@@ -48,6 +48,7 @@ int call_peek(void *ret_to, uint64_t address, size_t bytes)
 	/* The upper half is the kernel's, on every machine. */
 	if (address > INT64_MAX)
 		return -EFAULT;
+	here.iov_base = ret_to;
 	count = process_vm_readv(getpid(), &here, 1, &there, 1, 0);
 	if (count >= 0)
 		return (size_t)count == bytes ? 0 : -EFAULT;

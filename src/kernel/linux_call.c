@@ -408,7 +408,7 @@ static int64_t make_part(struct linux_call *call)
 	int64_t value = bring_all(call);
 
 	memcpy(asked, call->local, sizeof(asked));
-	paths.count = 0;
+	linux_paths_init(&paths);
 	if (value == 0)
 		value = linux_rule_check(call);
 	if (value == 0)

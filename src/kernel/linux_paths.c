@@ -285,20 +285,24 @@ static int prepare_address(struct linux_call *call, unsigned index, enum linux_p
 	return 0;
 }
 
-int linux_paths_begin(struct linux_call *call, struct linux_paths *ret_paths)
+void linux_paths_init(struct linux_paths *paths)
+{
+	paths->count = 0;
+}
+
+int linux_paths_begin(struct linux_call *call, struct linux_paths *paths)
 {
 	const struct path_rule *rule = find_rule(call->row->number);
 	int error = 0;
 
-	ret_paths->count = 0;
 	if (call->kernel->options.root == NULL)
 		return 0;
 	if (call->row->number == SYS_bind)
-		return prepare_address(call, 1, LINUX_PATH_NAME, ret_paths);
+		return prepare_address(call, 1, LINUX_PATH_NAME, paths);
 	if (call->row->number == SYS_connect)
-		return prepare_address(call, 1, LINUX_PATH_OBJECT, ret_paths);
+		return prepare_address(call, 1, LINUX_PATH_OBJECT, paths);
 	if (call->row->number == SYS_sendto)
-		return prepare_address(call, 4, LINUX_PATH_OBJECT, ret_paths);
+		return prepare_address(call, 4, LINUX_PATH_OBJECT, paths);
 	if ((rule->traits & IS_NOT_THERE) != 0)
 		return -ENOSYS;
 	if ((rule->traits & CHANGES_FD) != 0)
@@ -307,13 +311,12 @@ int linux_paths_begin(struct linux_call *call, struct linux_paths *ret_paths)
 			: 0;
 	for (unsigned i = 0; error == 0 && i < call->row->argument_count; i++) {
 		if (call->row->arguments[i].class == CALL_PATH)
-			error = prepare_path(call, rule, i, ret_paths);
+			error = prepare_path(call, rule, i, paths);
 	}
 	if (error == 0 && (rule->traits & ASKS) != 0)
-		error = check_asked(call, rule, ret_paths);
+		error = check_asked(call, rule, paths);
 	/* As if each lent directory were a file system of its own. */
-	if (error == 0 && ret_paths->count == 2 &&
-		ret_paths->paths[0].part != ret_paths->paths[1].part)
+	if (error == 0 && paths->count == 2 && paths->paths[0].part != paths->paths[1].part)
 		error = -EXDEV;
 	return error;
 }

@@ -18,10 +18,13 @@ struct linux_paths {
 	struct sockaddr_un address; /* of AF_UNIX, with a path */
 };
 
+/** Begin with none. */
+void linux_paths_init(struct linux_paths *paths);
+
 /** Put looked-up paths into a call whose arguments have been brought.
- *  @param ret_paths to be ended after the call, also on failure
+ *  @param paths initialised; to be ended after the call, also on failure
  *  @return 0 or -errno: the call is not made. */
-int linux_paths_begin(struct linux_call *call, struct linux_paths *ret_paths)
+int linux_paths_begin(struct linux_call *call, struct linux_paths *paths)
 	__attribute__((warn_unused_result));
 void linux_paths_end(struct linux_paths *paths);
 
