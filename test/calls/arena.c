@@ -17,9 +17,13 @@
 #define SLOT_ROOM   (ARENA_SLOT_BYTES + PAGE_BYTES)
 #define TOTAL_BYTES (ARENA_SLOTS * SLOT_ROOM + (ARENA_LARGE_BYTES + PAGE_BYTES) + 2 * PAGE_BYTES)
 
+/* Where it is wanted: with a gibibyte and more to the end of what a program can have, which some calls
+ * compare with all that could be meant, and where sanitizers leave room. */
+#define WANTED ((void *)(uintptr_t)0x7e9000000000)
+
 void arena_init(struct arena *arena)
 {
-	uint8_t *at = mmap(NULL, TOTAL_BYTES, PROT_NONE,
+	uint8_t *at = mmap(WANTED, TOTAL_BYTES, PROT_NONE,
 		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	void *before = mmap(NULL, ARENA_SLOTS * ARENA_SLOT_BYTES, PROT_READ | PROT_WRITE,
 		MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
