@@ -13,8 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define BUFFER_BYTES (64u << 10)
-#define STOP_S       1
+#define STOP_S 1
 
 /* After a read or write that failed. @return whether to try again. */
 static bool can_go_on(int fd, short events)
@@ -43,17 +42,16 @@ static bool write_all(int fd, const uint8_t *bytes, size_t count)
 
 static void *pump(void *argument)
 {
-	const struct stdio_pump_way *way = argument;
-	uint8_t buffer[BUFFER_BYTES];
+	struct stdio_pump_way *way = argument;
 	bool is_written = true;
 
 	while (is_written) {
-		ssize_t got = read(way->from, buffer, sizeof(buffer));
+		ssize_t got = read(way->from, way->buffer, sizeof(way->buffer));
 
 		if (got == 0 || (got < 0 && !can_go_on(way->from, POLLIN)))
 			break;
 		if (got > 0)
-			is_written = write_all(way->to, buffer, (size_t)got);
+			is_written = write_all(way->to, way->buffer, (size_t)got);
 	}
 	/* Input has ended: so has what the client says. Nobody takes the output: it has gone. */
 	(void)shutdown(way->socket, way->socket == way->to ? SHUT_WR : SHUT_RDWR);

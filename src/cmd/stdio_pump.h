@@ -9,6 +9,9 @@
 
 #include <pthread.h>
 #include <stdbool.h>
+#include <stdint.h>
+
+#define STDIO_PUMP_BUFFER (64u << 10) /* bytes */
 
 /* One direction. */
 struct stdio_pump_way {
@@ -17,6 +20,7 @@ struct stdio_pump_way {
 	int from, to;
 	int socket; /* which of them is the socket */
 	const struct stdio_pump *pump;
+	uint8_t buffer[STDIO_PUMP_BUFFER];
 };
 
 struct stdio_pump {

@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -116,7 +117,10 @@ static int bring_in(struct linux_call *call, unsigned index)
 		call->local[index] = as_argument(LINUX_NOWHERE);
 		return 0;
 	}
-	local = linux_memory_bring(&call->lwp->memory, call->given[index], extent->bytes);
+	local = (extent->bytes <= sizeof(struct sockaddr_storage)
+			? linux_memory_bring_aligned
+			: linux_memory_bring)(&call->lwp->memory, call->given[index],
+		extent->bytes);
 	call->local[index] = as_argument(local);
 	return local != NULL ? 0 : -ENOMEM;
 }

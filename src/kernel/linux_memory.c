@@ -5,6 +5,8 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stdalign.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -86,6 +88,15 @@ const void *linux_memory_bring(struct linux_memory *memory, uint64_t address, si
 	const void *carried = bytes > 0 ? ferry_copyin_look(memory->handle, address, bytes) : NULL;
 
 	return carried != NULL ? carried : linux_memory_copy(memory, address, bytes);
+}
+
+const void *linux_memory_bring_aligned(struct linux_memory *memory, uint64_t address, size_t bytes)
+{
+	const void *here = linux_memory_bring(memory, address, bytes);
+
+	if (here == NULL || here == LINUX_NOWHERE || (uintptr_t)here % alignof(max_align_t) == 0)
+		return here;
+	return linux_memory_copy(memory, address, bytes);
 }
 
 int linux_memory_string(struct linux_memory *memory, uint64_t address, size_t bytes,

@@ -53,6 +53,10 @@ void *linux_memory_take(struct linux_memory *memory, size_t bytes)
 const void *linux_memory_bring(struct linux_memory *memory, uint64_t address, size_t bytes)
 	__attribute__((warn_unused_result));
 
+/** Bring structures, which are looked at here: they are aligned. As above. */
+const void *linux_memory_bring_aligned(struct linux_memory *memory, uint64_t address, size_t bytes)
+	__attribute__((warn_unused_result));
+
 /** Bring them to a place where they can be changed. As above. */
 void *linux_memory_copy(struct linux_memory *memory, uint64_t address, size_t bytes)
 	__attribute__((warn_unused_result));

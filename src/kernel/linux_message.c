@@ -153,8 +153,8 @@ static int bring_one(struct batch *batch, unsigned index, const uint8_t *from)
 static int bring_all(struct batch *batch, unsigned count)
 {
 	struct linux_memory *memory = &batch->call->lwp->memory;
-	const uint8_t *from =
-		linux_memory_bring(memory, batch->call->given[MESSAGES], count * stride_of(batch));
+	const uint8_t *from = linux_memory_bring_aligned(memory, batch->call->given[MESSAGES],
+		count * stride_of(batch));
 	int error = 0;
 
 	batch->local = linux_memory_take(memory, count * sizeof(*batch->local));

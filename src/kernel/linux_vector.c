@@ -15,7 +15,7 @@ int linux_vector_init(struct linux_vector *vector, struct linux_memory *memory, 
 	uint64_t bytes = 0;
 
 	*vector = (struct linux_vector){0};
-	given = linux_memory_bring(memory, address, (size_t)count * sizeof(*given));
+	given = linux_memory_bring_aligned(memory, address, (size_t)count * sizeof(*given));
 	if (given == NULL)
 		return -ENOMEM;
 	if (given == LINUX_NOWHERE)
