@@ -26,6 +26,7 @@
 #include <cmocka.h>
 
 #include "base/cleanup.h"
+#include "base/sanitizer.h"
 #include "kernel/linux_path.h"
 #include "test/kernel/sandboxed.h"
 
@@ -227,8 +228,10 @@ static void test_sandbox_covers_what_is_mounted_within(void **state)
 	pid_t child;
 	int status;
 
-	if (!is_root()) {
-		print_message("skipped: only root can mount something to be covered\n");
+	if (!is_root() || IS_THREAD_SANITIZED) {
+		print_message("skipped: %s\n",
+			IS_THREAD_SANITIZED ? "the sanitizer has a handler of SIGSYS"
+					    : "only root can mount something to be covered");
 		skip();
 	}
 	child = fork();
@@ -266,6 +269,11 @@ static void have_no_rights(struct fixture *fixture)
 
 static void test_sandbox_leaves_no_rights(void **state)
 {
+	if (IS_THREAD_SANITIZED) {
+		print_message(
+			"skipped: setuid(2) is a signal to all threads, of which it complains\n");
+		skip();
+	}
 	run_everywhere(*state, have_no_rights);
 }
 
