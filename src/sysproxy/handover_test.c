@@ -58,26 +58,6 @@ static void expect_null_syscall(struct raw_peer *peer)
 	assert_int_equal(values[1], 8);
 }
 
-static struct wire_cookie prefork(struct raw_peer *peer)
-{
-	struct wire_cookie cookie;
-
-	raw_peer_request(peer, WIRE_PREFORK, 50, 0);
-	raw_peer_expect(peer, WIRE_RESPONSE, WIRE_PREFORK, 50);
-	assert_int_equal(peer->payload_bytes, sizeof(cookie));
-	memcpy(&cookie, peer->payload, sizeof(cookie));
-	return cookie;
-}
-
-static void send_fork(struct raw_peer *peer, const struct wire_cookie *cookie,
-	uint32_t is_cancelled)
-{
-	const struct wire_frame frame = {.number = 60, .aux = WIRE_FORK};
-	const struct wire_fork fork = {.cookie = *cookie, .is_cancelled = le32_of(is_cancelled)};
-
-	raw_peer_send(peer, &frame, &fork, sizeof(fork));
-}
-
 static struct wire_session_reply exec(struct raw_peer *peer, const char *name)
 {
 	const struct wire_frame frame = {.number = 70, .aux = WIRE_EXEC};
@@ -117,7 +97,7 @@ static void expect_no_fork(struct handover_bench *bench, const struct wire_cooki
 	struct raw_peer peer;
 
 	handover_bench_connect(bench, &peer);
-	send_fork(&peer, cookie, 0);
+	raw_peer_send_fork(&peer, cookie, 0);
 	raw_peer_expect_error(&peer, 60, WIRE_ERROR_INVALID_PREFORK);
 	raw_peer_expect_end(&peer);
 	raw_peer_end(&peer);
@@ -176,9 +156,9 @@ static void test_handover_serves_plain_clients_when_they_say_no_hello(void **sta
 	handover_bench_connect(bench, &parent);
 	raw_peer_guest(&parent, "plain");
 	expect_null_syscall(&parent);
-	cookie = prefork(&parent);
+	cookie = raw_peer_prefork(&parent);
 	handover_bench_connect(bench, &child);
-	send_fork(&child, &cookie, 0);
+	raw_peer_send_fork(&child, &cookie, 0);
 	raw_peer_expect(&child, WIRE_RESPONSE, WIRE_HANDSHAKE, 60);
 	assert_int_equal(child.payload_bytes, 4);
 	expect_null_syscall(&child);
@@ -223,12 +203,12 @@ static void test_handover_forks_elsewhere_when_a_process_forks(void **state)
 	handover_bench_open(bench);
 	(void)handover_bench_session(bench, &parent);
 	(void)exec(&parent, "renamed");
-	cookie = prefork(&parent);
+	cookie = raw_peer_prefork(&parent);
 	handover_bench_await_adopters(bench, 2);
 	assert_int_equal(fake_kernel_counts(bench->base->kernel).processes_forked, 0);
 	handover_bench_connect(bench, &child);
 	(void)raw_peer_hello(&child);
-	send_fork(&child, &cookie, 0);
+	raw_peer_send_fork(&child, &cookie, 0);
 	raw_peer_expect(&child, WIRE_RESPONSE, WIRE_HANDSHAKE, 60);
 	assert_int_equal(child.payload_bytes, sizeof(reply));
 	memcpy(&reply, child.payload, sizeof(reply));
@@ -241,10 +221,10 @@ static void test_handover_forks_elsewhere_when_a_process_forks(void **state)
 	expect_null_call(&lane);
 	raw_peer_end(&parent);
 	handover_bench_await_adopters(bench, 1);
-	other = prefork(&child);
+	other = raw_peer_prefork(&child);
 	handover_bench_connect(bench, &grandchild);
 	(void)raw_peer_hello(&grandchild);
-	send_fork(&grandchild, &other, 0);
+	raw_peer_send_fork(&grandchild, &other, 0);
 	raw_peer_expect(&grandchild, WIRE_RESPONSE, WIRE_HANDSHAKE, 60);
 	raw_peer_end(&child);
 	raw_peer_expect_end(&lane);
@@ -272,7 +252,7 @@ static void test_handover_makes_many_forks_when_none_has_connected(void **state)
 	expect_null_call(&parent);
 	for (unsigned i = 0; i < 20; i++) {
 		handover_bench_connect(bench, &child);
-		send_fork(&child, &cookies[i], 0);
+		raw_peer_send_fork(&child, &cookies[i], 0);
 		raw_peer_expect(&child, WIRE_RESPONSE, WIRE_HANDSHAKE, 60);
 		raw_peer_end(&child);
 	}
@@ -288,9 +268,9 @@ static void test_handover_ends_the_fork_when_it_is_cancelled(void **state)
 
 	handover_bench_open(bench);
 	(void)handover_bench_session(bench, &parent);
-	cookie = prefork(&parent);
+	cookie = raw_peer_prefork(&parent);
 	handover_bench_connect(bench, &child);
-	send_fork(&child, &cookie, 1);
+	raw_peer_send_fork(&child, &cookie, 1);
 	raw_peer_expect_end(&child);
 	raw_peer_end(&child);
 	handover_bench_await_adopters(bench, 1);

@@ -13,26 +13,6 @@
 
 #include "test/sysproxy/server_bench.h"
 
-static struct wire_cookie prefork(struct raw_peer *peer)
-{
-	struct wire_cookie cookie;
-
-	raw_peer_request(peer, WIRE_PREFORK, 50, 0);
-	raw_peer_expect(peer, WIRE_RESPONSE, WIRE_PREFORK, 50);
-	assert_int_equal(peer->payload_bytes, sizeof(cookie));
-	memcpy(&cookie, peer->payload, sizeof(cookie));
-	return cookie;
-}
-
-static void send_fork(struct raw_peer *peer, const struct wire_cookie *cookie,
-	uint32_t is_cancelled)
-{
-	const struct wire_frame frame = {.number = 60, .aux = WIRE_FORK};
-	const struct wire_fork fork = {.cookie = *cookie, .is_cancelled = le32_of(is_cancelled)};
-
-	raw_peer_send(peer, &frame, &fork, sizeof(fork));
-}
-
 static void connect_to(struct server_bench *bench, struct raw_peer *peer)
 {
 	raw_peer_connect(peer, ferry_sysproxy_server_url(bench->server));
@@ -49,7 +29,7 @@ static void expect_no_fork(struct server_bench *bench, const struct wire_cookie 
 	struct raw_peer peer;
 
 	connect_to(bench, &peer);
-	send_fork(&peer, cookie, 0);
+	raw_peer_send_fork(&peer, cookie, 0);
 	raw_peer_expect_error(&peer, 60, WIRE_ERROR_INVALID_PREFORK);
 	raw_peer_expect_end(&peer);
 	raw_peer_end(&peer);
@@ -65,10 +45,10 @@ static void test_process_has_a_child_when_its_fork_connects(void **state)
 	server_bench_open(bench, NULL);
 	server_bench_guest(bench, &parent);
 	get_ids(&parent, ids);
-	cookie = prefork(&parent);
+	cookie = raw_peer_prefork(&parent);
 	assert_int_equal(ferry_sysproxy_server_process_count(bench->server), 2);
 	connect_to(bench, &child);
-	send_fork(&child, &cookie, 0);
+	raw_peer_send_fork(&child, &cookie, 0);
 	raw_peer_expect(&child, WIRE_RESPONSE, WIRE_HANDSHAKE, 60);
 	assert_int_equal(child.payload_bytes, 4);
 	get_ids(&child, child_ids);
@@ -93,10 +73,10 @@ static void test_process_has_an_extended_child_when_that_says_hello(void **state
 
 	server_bench_open(bench, NULL);
 	reply = server_bench_session(bench, &parent);
-	cookie = prefork(&parent);
+	cookie = raw_peer_prefork(&parent);
 	connect_to(bench, &child);
 	(void)raw_peer_hello(&child);
-	send_fork(&child, &cookie, 0);
+	raw_peer_send_fork(&child, &cookie, 0);
 	raw_peer_expect(&child, WIRE_RESPONSE, WIRE_HANDSHAKE, 60);
 	assert_int_equal(child.payload_bytes, sizeof(forked));
 	memcpy(&forked, child.payload, sizeof(forked));
@@ -125,7 +105,7 @@ static void test_process_has_no_child_when_the_cookie_is_forged(void **state)
 	expect_no_fork(bench, &reply.lane);
 	memset(&cookie, 0, sizeof(cookie));
 	expect_no_fork(bench, &cookie);
-	cookie = prefork(&parent);
+	cookie = raw_peer_prefork(&parent);
 	cookie.bytes[15] ^= 1;
 	expect_no_fork(bench, &cookie);
 	raw_peer_end(&parent);
@@ -140,7 +120,7 @@ static void test_process_has_no_child_when_it_has_ended(void **state)
 	server_bench_open(bench, NULL);
 	server_bench_guest(bench, &parent);
 	for (unsigned i = 0; i < 3; i++)
-		cookies[i] = prefork(&parent);
+		cookies[i] = raw_peer_prefork(&parent);
 	fake_kernel_await_processes(bench->kernel, 4);
 	raw_peer_end(&parent);
 	fake_kernel_await_processes(bench->kernel, 0);
@@ -157,7 +137,7 @@ static void test_process_has_no_child_when_that_is_late(void **state)
 	bench->options.prefork_timeout_ms = 20;
 	server_bench_open(bench, NULL);
 	server_bench_guest(bench, &parent);
-	cookie = prefork(&parent);
+	cookie = raw_peer_prefork(&parent);
 	fake_kernel_await_processes(bench->kernel, 1);
 	server_bench_await_processes(bench, 1);
 	expect_no_fork(bench, &cookie);
@@ -173,9 +153,9 @@ static void test_process_has_no_child_when_the_fork_is_cancelled(void **state)
 
 	server_bench_open(bench, NULL);
 	server_bench_guest(bench, &parent);
-	cookie = prefork(&parent);
+	cookie = raw_peer_prefork(&parent);
 	connect_to(bench, &peer);
-	send_fork(&peer, &cookie, 1);
+	raw_peer_send_fork(&peer, &cookie, 1);
 	raw_peer_expect_end(&peer);
 	raw_peer_end(&peer);
 	fake_kernel_await_processes(bench->kernel, 1);
@@ -205,7 +185,7 @@ static void test_process_has_no_child_when_the_kernel_cannot(void **state)
 		server_bench_await_processes(bench, 1);
 	}
 	fake_kernel_refuse(bench->kernel, 0);
-	(void)prefork(&parent);
+	(void)raw_peer_prefork(&parent);
 	/* Full, with the one that is expected. */
 	raw_peer_request(&parent, WIRE_PREFORK, 6, 0);
 	raw_peer_expect_error(&parent, 6, WIRE_ERROR_NO_MEMORY);
@@ -221,14 +201,14 @@ static void test_process_has_no_child_when_too_many_are_expected(void **state)
 	server_bench_open(bench, NULL);
 	server_bench_guest(bench, &parent);
 	for (unsigned i = 0; i < PROCESS_CHILDREN_MAX; i++)
-		cookie = prefork(&parent);
+		cookie = raw_peer_prefork(&parent);
 	raw_peer_request(&parent, WIRE_PREFORK, 6, 0);
 	raw_peer_expect_error(&parent, 6, WIRE_ERROR_NO_MEMORY);
 	/* One that connects makes room. */
 	connect_to(bench, &child);
-	send_fork(&child, &cookie, 0);
+	raw_peer_send_fork(&child, &cookie, 0);
 	raw_peer_expect(&child, WIRE_RESPONSE, WIRE_HANDSHAKE, 60);
-	(void)prefork(&parent);
+	(void)raw_peer_prefork(&parent);
 	raw_peer_end(&parent);
 	fake_kernel_await_processes(bench->kernel, 1);
 	raw_peer_end(&child);
@@ -368,7 +348,7 @@ static void test_process_ends_when_it_vanishes_in_an_exec(void **state)
 
 	server_bench_open(bench, NULL);
 	server_bench_guest(bench, &peer);
-	(void)prefork(&peer);
+	(void)raw_peer_prefork(&peer);
 	begin_exec(bench, &peer);
 	fake_kernel_await_processes(bench->kernel, 2);
 	raw_peer_end(&peer);

@@ -355,3 +355,23 @@ void raw_peer_answer_copy(struct raw_peer *peer, const void *data, size_t bytes)
 
 	raw_peer_send(peer, &frame, data, bytes);
 }
+
+struct wire_cookie raw_peer_prefork(struct raw_peer *peer)
+{
+	struct wire_cookie cookie;
+
+	raw_peer_request(peer, WIRE_PREFORK, 50, 0);
+	raw_peer_expect(peer, WIRE_RESPONSE, WIRE_PREFORK, 50);
+	assert_int_equal(peer->payload_bytes, sizeof(cookie));
+	memcpy(&cookie, peer->payload, sizeof(cookie));
+	return cookie;
+}
+
+void raw_peer_send_fork(struct raw_peer *peer, const struct wire_cookie *cookie,
+	uint32_t is_cancelled)
+{
+	const struct wire_frame frame = {.number = 60, .aux = WIRE_FORK};
+	const struct wire_fork fork = {.cookie = *cookie, .is_cancelled = le32_of(is_cancelled)};
+
+	raw_peer_send(peer, &frame, &fork, sizeof(fork));
+}

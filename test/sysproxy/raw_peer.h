@@ -97,6 +97,13 @@ void raw_peer_send_syscall(struct raw_peer *peer, uint32_t wanted, uint64_t numb
 	uint64_t second);
 uint32_t raw_peer_syscall_reply(struct raw_peer *peer, uint64_t number, uint64_t ret_values[2]);
 
+/** Announce a child. @return its cookie. */
+struct wire_cookie raw_peer_prefork(struct raw_peer *peer);
+
+/** Be that child, request 60, or say that there will be none. */
+void raw_peer_send_fork(struct raw_peer *peer, const struct wire_cookie *cookie,
+	uint32_t is_cancelled);
+
 /** Receive a copy request of 0.4. */
 struct wire_copy raw_peer_expect_copy(struct raw_peer *peer, uint16_t type);
 
